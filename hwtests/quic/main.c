@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Reads the options and starts the server. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "log.h"
+#include "ready.h"
+#include "server.h"
+
+enum {
+	EXIT_USAGE = 2,
+	DEFAULT_IDLE_SECONDS = 30,
+	DEFAULT_NONCE_LEN = 8,
+	MAX_IDLE_SECONDS = 86400,
+};
+
+static const char usage[] =
+	"usage: quic-server --listen ADDR:PORT... --cert FILE --key FILE --name NAME [OPTION...]\n"
+	"  --listen ADDR:PORT       bind this address; IPv6 as [ADDR]:PORT; port 0: any free one\n"
+	"  --cert FILE, --key FILE  PEM certificate and private key\n"
+	"  --name NAME              this server's name: letters, digits, '.', '_', '-'\n"
+	"  --config-id N            QUIC-LB configuration 0 to 6 (default: none, first octet 7)\n"
+	"  --server-id HEX          this server's ID, 1 to 15 octets\n"
+	"  --nonce-length N         4 to 18 octets (default 8)\n"
+	"  --describe-length        the first octet tells the length (default)\n"
+	"  --no-length              the first octet's low five bits are random\n"
+	"  --retry                  answer every Initial without a token with Retry\n"
+	"  --secret-file FILE       32 or more octets, the same at all servers of one address\n"
+	"  --log FILE               append the events there (default: standard output)\n"
+	"  --ready-fd N             write READY=1 there when the sockets are bound\n"
+	"  --idle-timeout SECONDS   default 30\n"
+	"  --help\n";
+
+enum option_id {
+	OPT_LISTEN = 256,
+	OPT_CERT,
+	OPT_KEY,
+	OPT_NAME,
+	OPT_CONFIG_ID,
+	OPT_SERVER_ID,
+	OPT_NONCE_LENGTH,
+	OPT_DESCRIBE_LENGTH,
+	OPT_NO_LENGTH,
+	OPT_RETRY,
+	OPT_SECRET_FILE,
+	OPT_LOG,
+	OPT_READY_FD,
+	OPT_IDLE_TIMEOUT,
+	OPT_HELP,
+};
+
+static const struct option options[] = {
+	{"listen", required_argument, NULL, OPT_LISTEN},
+	{"cert", required_argument, NULL, OPT_CERT},
+	{"key", required_argument, NULL, OPT_KEY},
+	{"name", required_argument, NULL, OPT_NAME},
+	{"config-id", required_argument, NULL, OPT_CONFIG_ID},
+	{"server-id", required_argument, NULL, OPT_SERVER_ID},
+	{"nonce-length", required_argument, NULL, OPT_NONCE_LENGTH},
+	{"describe-length", no_argument, NULL, OPT_DESCRIBE_LENGTH},
+	{"no-length", no_argument, NULL, OPT_NO_LENGTH},
+	{"retry", no_argument, NULL, OPT_RETRY},
+	{"secret-file", required_argument, NULL, OPT_SECRET_FILE},
+	{"log", required_argument, NULL, OPT_LOG},
+	{"ready-fd", required_argument, NULL, OPT_READY_FD},
+	{"idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT},
+	{"help", no_argument, NULL, OPT_HELP},
+	{NULL, 0, NULL, 0},
+};
+
+struct arguments {
+	const char *cert, *key, *secret_file, *log;
+	int ready_fd;
+};
+
+static _Noreturn void usage_error(const char *what, const char *value, const char *remedy)
+{
+	fprintf(stderr, "quic-server: %s%s%s: %s\n", what, value ? " " : "", value ? value : "",
+		remedy);
+	exit(EXIT_USAGE);
+}
+
+static unsigned long number(const char *what, const char *text, unsigned long min,
+			    unsigned long max)
+{
+	char remedy[64];
+	char *end;
+	unsigned long n;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (errno || *end || *text < '0' || *text > '9' || n < min || n > max) {
+		snprintf(remedy, sizeof(remedy), "give a number from %lu to %lu", min, max);
+		usage_error(what, text, remedy);
+	}
+	return n;
+}
+
+static void server_id(struct cid_config *cid, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (!len || len % 2 || len / 2 > CID_MAX_SERVER_ID ||
+	    strspn(text, "0123456789abcdefABCDEF") != len)
+		usage_error("--server-id", text, "give 1 to 15 octets in hexadecimal");
+	cid->server_id_len = (uint8_t)(len / 2);
+	for (size_t i = 0; i < len / 2; i++) {
+		const char octet[3] = {text[2 * i], text[2 * i + 1], '\0'};
+
+		cid->server_id[i] = (uint8_t)strtoul(octet, NULL, 16);
+	}
+}
+
+static void add_listen(struct server *srv, const char *text)
+{
+	const char *wrong;
+
+	if (srv->nudp == MAX_LISTEN)
+		usage_error("--listen", text, "give at most 16 addresses");
+	wrong = udp_parse(text, &srv->udp[srv->nudp].local, &srv->udp[srv->nudp].local_len);
+	if (wrong)
+		usage_error("--listen", text, wrong);
+	srv->udp[srv->nudp++].fd = -1;
+}
+
+static void set_name(struct server *srv, const char *text)
+{
+	/* The name goes into a header, a page and the log: no character needs quoting in any. */
+	if (!*text || strlen(text) > 64 ||
+	    strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") !=
+		    strlen(text))
+		usage_error("--name", text, "give 1 to 64 letters, digits, '.', '_' or '-'");
+	srv->name = text;
+}
+
+static void set_option(struct server *srv, struct arguments *args, int opt, const char *value)
+{
+	switch (opt) {
+	case OPT_LISTEN:
+		add_listen(srv, value);
+		break;
+	case OPT_CERT:
+		args->cert = value;
+		break;
+	case OPT_KEY:
+		args->key = value;
+		break;
+	case OPT_NAME:
+		set_name(srv, value);
+		break;
+	case OPT_CONFIG_ID:
+		srv->cid.config_id = (uint8_t)number("--config-id", value, 0, 6);
+		break;
+	case OPT_SERVER_ID:
+		server_id(&srv->cid, value);
+		break;
+	case OPT_NONCE_LENGTH:
+		srv->cid.nonce_len = (uint8_t)number("--nonce-length", value, 4, 18);
+		break;
+	case OPT_DESCRIBE_LENGTH:
+		srv->cid.describe_length = true;
+		break;
+	case OPT_NO_LENGTH:
+		srv->cid.describe_length = false;
+		break;
+	case OPT_RETRY:
+		srv->retry = true;
+		break;
+	case OPT_SECRET_FILE:
+		args->secret_file = value;
+		break;
+	case OPT_LOG:
+		args->log = value;
+		break;
+	case OPT_READY_FD:
+		args->ready_fd = (int)number("--ready-fd", value, 0, 1 << 20);
+		break;
+	case OPT_IDLE_TIMEOUT:
+		srv->idle_timeout =
+			number("--idle-timeout", value, 1, MAX_IDLE_SECONDS) * NGTCP2_SECONDS;
+		break;
+	case OPT_HELP:
+		fputs(usage, stdout);
+		exit(EXIT_SUCCESS);
+	default:
+		/* getopt_long has said what is wrong. */
+		fputs(usage, stderr);
+		exit(EXIT_USAGE);
+	}
+}
+
+static void parse(struct server *srv, struct arguments *args, int argc, char **argv)
+{
+	const char *wrong;
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
+		set_option(srv, args, opt, optarg);
+	if (optind < argc)
+		usage_error("argument", argv[optind], "every option begins with --; see --help");
+	if (!srv->nudp)
+		usage_error("no address", NULL, "give --listen ADDR:PORT");
+	if (!args->cert || !args->key)
+		usage_error("no certificate", NULL, "give --cert FILE and --key FILE");
+	if (!srv->name)
+		usage_error("no name", NULL, "give --name NAME");
+	wrong = cid_config_check(&srv->cid);
+	if (wrong)
+		usage_error("connection IDs", NULL, wrong);
+}
+
+static int open_sockets(struct server *srv)
+{
+	for (size_t i = 0; i < srv->nudp; i++) {
+		if (udp_open(&srv->udp[i]))
+			return -1;
+		log_begin("listen");
+		log_addr("address", &srv->udp[i].local.sa);
+		log_num("config_id", srv->cid.config_id);
+		log_hex("server_id", srv->cid.server_id, srv->cid.server_id_len);
+		log_num("cid_length", cid_length(&srv->cid));
+		log_end();
+	}
+	return 0;
+}
+
+static void block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	/* A reader of the log that goes away must not take the server with it. */
+	signal(SIGPIPE, SIG_IGN);
+}
+
+int main(int argc, char **argv)
+{
+	static struct server srv;
+	struct arguments args = {.ready_fd = -1};
+	int rc = EXIT_FAILURE;
+
+	srv.cid.config_id = CID_CONFIG_NONE;
+	srv.cid.nonce_len = DEFAULT_NONCE_LEN;
+	srv.cid.describe_length = true;
+	srv.idle_timeout = DEFAULT_IDLE_SECONDS * NGTCP2_SECONDS;
+	LIST_INIT(&srv.conns);
+	parse(&srv, &args, argc, argv);
+
+	block_signals();
+	if (log_open(args.log, srv.name))
+		return EXIT_FAILURE;
+	srv.map = cidmap_new();
+	if (!srv.map) {
+		fprintf(stderr, "quic-server: out of memory: leave it some megabytes\n");
+		goto out;
+	}
+	if (tls_setup(&srv.tls, args.cert, args.key, args.secret_file) || open_sockets(&srv) ||
+	    say_ready(args.ready_fd))
+		goto out;
+	rc = server_run(&srv) ? EXIT_FAILURE : EXIT_SUCCESS;
+out:
+	for (size_t i = 0; i < srv.nudp; i++)
+		udp_close(&srv.udp[i]);
+	tls_cleanup(&srv.tls);
+	timer_heap_free(&srv.timers);
+	cidmap_free(srv.map);
+	log_close();
+	return rc;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* GnuTLS sessions with QUIC's demands on TLS 1.3. */
+#include "tls.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <gnutls/crypto.h>
+#include <ngtcp2/ngtcp2_crypto_gnutls.h>
+
+/* RFC 9001 8.4: no middlebox compatibility mode. */
+static const char priority[] =
+	"%DISABLE_TLS13_COMPAT_MODE:NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:"
+	"+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-CCM:-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:"
+	"+GROUP-SECP384R1:+GROUP-SECP521R1";
+
+/* RFC 9001 4.6.1: QUIC's tickets allow 0-RTT with this value only. */
+static const size_t early_data_size = 0xffffffffu;
+
+static int read_secret(const char *path, uint8_t *master, size_t *len)
+{
+	FILE *f = fopen(path, "re");
+
+	if (!f) {
+		fprintf(stderr, "quic-server: %s: %s: give --secret-file a readable file\n", path,
+			strerror(errno));
+		return -1;
+	}
+	*len = fread(master, 1, *len, f);
+	fclose(f);
+	if (*len < TLS_MIN_SECRET_FILE) {
+		fprintf(stderr, "quic-server: %s: %zu octets: a secret has at least %d\n", path,
+			*len, TLS_MIN_SECRET_FILE);
+		return -1;
+	}
+	return 0;
+}
+
+/* One secret a purpose, so that none of them tells about another. */
+static int derive(const uint8_t *master, size_t len, const char *purpose, uint8_t *key, size_t size)
+{
+	uint8_t mac[64];
+
+	if (gnutls_hmac_fast(GNUTLS_MAC_SHA512, master, len, purpose, strlen(purpose), mac))
+		return -1;
+	memcpy(key, mac, size);
+	return 0;
+}
+
+static int setup_secrets(struct tls *tls, const char *secret_file)
+{
+	uint8_t master[1024];
+	size_t len = sizeof(master);
+
+	if (secret_file) {
+		if (read_secret(secret_file, master, &len))
+			return -1;
+	} else {
+		len = TLS_MIN_SECRET_FILE;
+		if (gnutls_rnd(GNUTLS_RND_KEY, master, len))
+			goto fail;
+	}
+	if (derive(master, len, "token", tls->token_secret, sizeof(tls->token_secret)) ||
+	    derive(master, len, "reset", tls->reset_secret, sizeof(tls->reset_secret)) ||
+	    derive(master, len, "ticket", tls->ticket_key, sizeof(tls->ticket_key)))
+		goto fail;
+	return 0;
+fail:
+	fprintf(stderr,
+		"quic-server: GnuTLS derives no keys: check that it runs outside FIPS mode\n");
+	return -1;
+}
+
+int tls_setup(struct tls *tls, const char *cert, const char *key, const char *secret_file)
+{
+	int rc;
+
+	memset(tls, 0, sizeof(*tls));
+	if (setup_secrets(tls, secret_file))
+		return -1;
+	rc = gnutls_certificate_allocate_credentials(&tls->cred);
+	if (!rc)
+		rc = gnutls_certificate_set_x509_key_file(tls->cred, cert, key,
+							  GNUTLS_X509_FMT_PEM);
+	if (rc) {
+		fprintf(stderr, "quic-server: %s, %s: %s: give --cert and --key a PEM pair\n", cert,
+			key, gnutls_strerror(rc));
+		return -1;
+	}
+	rc = gnutls_priority_init2(&tls->priority, priority, NULL, 0);
+	if (rc) {
+		fprintf(stderr, "quic-server: TLS algorithms: %s: use GnuTLS 3.7 or newer\n",
+			gnutls_strerror(rc));
+		return -1;
+	}
+	return 0;
+}
+
+void tls_cleanup(struct tls *tls)
+{
+	if (tls->cred)
+		gnutls_certificate_free_credentials(tls->cred);
+	if (tls->priority)
+		gnutls_priority_deinit(tls->priority);
+}
+
+gnutls_session_t tls_session(struct tls *tls, ngtcp2_crypto_conn_ref *ref)
+{
+	gnutls_datum_t ticket_key = {tls->ticket_key, sizeof(tls->ticket_key)};
+	gnutls_datum_t h3 = {(unsigned char *)"h3", 2};
+	gnutls_session_t session;
+
+	/*
+	 * RFC 9001 8.3: no EndOfEarlyData. Tickets are sent by hand once the handshake is over:
+	 * sent by GnuTLS itself they would go out before there are keys for them.
+	 *
+	 * No anti-replay store: it lives in one process, so it could not catch a replay at another
+	 * server behind the same address, and it refuses tickets older than the process.
+	 */
+	if (gnutls_init(&session, GNUTLS_SERVER | GNUTLS_ENABLE_EARLY_DATA |
+					  GNUTLS_NO_AUTO_SEND_TICKET | GNUTLS_NO_END_OF_EARLY_DATA))
+		return NULL;
+	if (gnutls_priority_set(session, tls->priority) ||
+	    gnutls_session_ticket_enable_server(session, &ticket_key) ||
+	    gnutls_record_set_max_early_data_size(session, early_data_size) ||
+	    gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, tls->cred) ||
+	    gnutls_alpn_set_protocols(session, &h3, 1, GNUTLS_ALPN_MANDATORY) ||
+	    ngtcp2_crypto_gnutls_configure_server_session(session)) {
+		gnutls_deinit(session);
+		return NULL;
+	}
+	gnutls_session_set_ptr(session, ref);
+	return session;
+}
