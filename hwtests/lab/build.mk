@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Builds what the test-bed itself attaches; a fragment for the top Makefile, also usable alone:
+#     make -f hwtests/lab/build.mk build/bpf/pass.bpf.o
+BUILD ?= build
+CLANG ?= clang
+
+$(BUILD)/bpf/pass.bpf.o: hwtests/lab/pass.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) -O2 -g -target bpf -mcpu=v3 -Wall -Wno-unused-parameter -c $< -o $@
