@@ -37,14 +37,16 @@ void conn_log_path(struct conn *c, bool validated)
 	log_end();
 }
 
-static void log_connection(struct conn *c, const struct datagram *dgram)
+void conn_announce(struct conn *c)
 {
+	if (c->announced)
+		return;
 	c->announced = true;
 	c->srv->stats.connections++;
 	log_begin("connection");
 	conn_log_name(c);
 	log_addr("peer", &c->peer.sa);
-	log_addr("local", &dgram->udp->local.sa);
+	log_addr("local", &c->udp->local.sa);
 	log_hex("odcid", c->odcid.data, c->odcid.datalen);
 	log_hex("dcid", c->dcid.data, c->dcid.datalen);
 	log_hex("peer_cid", c->peer_cid.data, c->peer_cid.datalen);
@@ -145,6 +147,7 @@ struct conn *conn_new(struct server *srv, const struct conn_origin *origin,
 	c->version = origin->hd->version;
 	c->retry = origin->retry;
 	c->peer = dgram->peer;
+	c->udp = dgram->udp;
 	LIST_INIT(&c->cids);
 	LIST_INSERT_HEAD(&srv->conns, c, all);
 	if (server_issue_cid(srv, &c->scid, "handshake", NULL) || make_quic(c, origin, dgram))
@@ -388,8 +391,7 @@ enum conn_verdict conn_receive(struct conn *c, const ngtcp2_cid *dcid, const str
 		log_close_event(c, "retry", 0, "address to be validated first");
 		return CONN_WANTS_RETRY;
 	}
-	if (!c->announced)
-		log_connection(c, dgram);
+	conn_announce(c);
 	if (rc == NGTCP2_ERR_DRAINING)
 		return peer_closed(c);
 	if (rc)

@@ -31,6 +31,7 @@ struct conn {
 	ngtcp2_cid odcid, dcid, peer_cid;
 	uint32_t version;
 
+	const struct udp *udp; /* on which the first packet came */
 	union address peer, old_peer, validated_peer;
 	ngtcp2_cid used_cid; /* that the peer used last */
 	bool path_pending; /* the peer's address changed, not validated yet */
@@ -75,6 +76,9 @@ void conn_log_name(const struct conn *c);
 
 /* The callbacks of libngtcp2, kept apart in conn_callbacks.c. */
 extern const ngtcp2_callbacks conn_callbacks;
+
+/* The client's first Initial is authentic: tell about the connection, once. */
+void conn_announce(struct conn *c);
 
 /* A validation ended, or the connection did: tell about the address change under way. */
 void conn_log_path(struct conn *c, bool validated);

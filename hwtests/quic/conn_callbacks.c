@@ -46,6 +46,14 @@ static int remove_connection_id(ngtcp2_conn *quic, const ngtcp2_cid *cid, void *
 	return 0;
 }
 
+static int recv_crypto_data(ngtcp2_conn *quic, ngtcp2_crypto_level level, uint64_t offset,
+			    const uint8_t *data, size_t len, void *user)
+{
+	/* Before anything the data may lead to, such as a request in the same datagram. */
+	conn_announce(user);
+	return ngtcp2_crypto_recv_crypto_data_cb(quic, level, offset, data, len, user);
+}
+
 static int recv_tx_key(ngtcp2_conn *quic, ngtcp2_crypto_level level, void *user)
 {
 	struct conn *c = user;
@@ -235,7 +243,7 @@ static int extend_max_stream_data(ngtcp2_conn *quic, int64_t stream, uint64_t ma
 
 const ngtcp2_callbacks conn_callbacks = {
 	.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb,
-	.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb,
+	.recv_crypto_data = recv_crypto_data,
 	.handshake_completed = handshake_completed,
 	.encrypt = ngtcp2_crypto_encrypt_cb,
 	.decrypt = ngtcp2_crypto_decrypt_cb,

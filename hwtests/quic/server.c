@@ -144,23 +144,25 @@ static void first_initial(struct server *srv, const ngtcp2_pkt_hd *hd, const str
 	}
 }
 
-static void long_header(struct server *srv, struct cid_entry *dead, const ngtcp2_cid *dcid,
-			const struct datagram *dgram)
+/* A client may choose the DCID of an attempt that is over: its own ID tells the two apart. */
+static bool new_attempt(const struct cid_entry *e, const struct datagram *dgram)
+{
+	ngtcp2_pkt_hd hd;
+
+	if (!e->initial_dcid || (e->conn && e->conn->state == CONN_OPEN))
+		return false;
+	return ngtcp2_pkt_decode_hd_long(&hd, dgram->data, dgram->len) > 0 &&
+	       hd.type == NGTCP2_PKT_INITIAL && !ngtcp2_cid_eq(&e->peer, &hd.scid);
+}
+
+/* A long header whose DCID belongs to no connection, dead or alive. */
+static void unknown_long_header(struct server *srv, const ngtcp2_cid *dcid,
+				const struct datagram *dgram)
 {
 	ngtcp2_pkt_hd hd;
 
 	if (ngtcp2_pkt_decode_hd_long(&hd, dgram->data, dgram->len) < 0) {
 		drop(srv, "malformed", dgram);
-		return;
-	}
-	if (dead && hd.type == NGTCP2_PKT_INITIAL && dead->initial_dcid &&
-	    !ngtcp2_cid_eq(&dead->peer, &hd.scid)) {
-		/* The same first DCID but another client: a new attempt, not a late packet. */
-		cidmap_drop(srv->map, dead);
-		dead = NULL;
-	}
-	if (dead) {
-		stray(srv, dead, dcid, dgram);
 	} else if (hd.type == NGTCP2_PKT_INITIAL) {
 		/* RFC 9000 14.1 and 7.2; after Retry the DCID is ours and may be shorter. */
 		if (dgram->len < MIN_INITIAL_DATAGRAM ||
@@ -199,13 +201,17 @@ static void dispatch(struct server *srv, const struct datagram *dgram)
 	}
 	ngtcp2_cid_init(&dcid, vc.dcid, vc.dcidlen);
 	e = cidmap_find(srv->map, dcid.data, dcid.datalen);
+	if (e && (dgram->data[0] & LONG_HEADER) && new_attempt(e, dgram)) {
+		cidmap_drop(srv->map, e);
+		e = NULL;
+	}
 	if (e && e->conn) {
 		struct conn *c = e->conn;
 
 		if (conn_receive(c, &dcid, dgram) != CONN_ALIVE)
 			conn_free(c);
-	} else if (dgram->data[0] & LONG_HEADER) {
-		long_header(srv, e, &dcid, dgram);
+	} else if (!e && (dgram->data[0] & LONG_HEADER)) {
+		unknown_long_header(srv, &dcid, dgram);
 	} else {
 		stray(srv, e, &dcid, dgram);
 	}

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <gnutls/crypto.h>
 #include <ngtcp2/ngtcp2_crypto_gnutls.h>
 
@@ -13,6 +15,19 @@ static const char priority[] =
 	"%DISABLE_TLS13_COMPAT_MODE:NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:"
 	"+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-CCM:-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:"
 	"+GROUP-SECP384R1:+GROUP-SECP521R1";
+
+enum {
+	REPLAY_ENTRIES = 4096,
+	REPLAY_KEY_LEN = 128,
+};
+
+struct replay_store {
+	struct replay_entry {
+		time_t expires;
+		unsigned int len;
+		uint8_t key[REPLAY_KEY_LEN];
+	} entry[REPLAY_ENTRIES];
+};
 
 /* RFC 9001 4.6.1: QUIC's tickets allow 0-RTT with this value only. */
 static const size_t early_data_size = 0xffffffffu;
@@ -71,6 +86,48 @@ fail:
 	return -1;
 }
 
+/*
+ * Called for each ClientHello with early data; refuses one that was seen before. GnuTLS accepts no
+ * early data at all without such a store. It also refuses tickets older than the store itself, so
+ * a server that was restarted takes 0-RTT only for tickets issued since, by whichever server.
+ */
+static int replay_add(void *ptr, time_t expires, const gnutls_datum_t *key,
+		      const gnutls_datum_t *data)
+{
+	struct replay_store *store = ptr;
+	struct replay_entry *room = NULL;
+	time_t now = time(NULL);
+
+	(void)data;
+	if (key->size > REPLAY_KEY_LEN)
+		return GNUTLS_E_DB_ERROR;
+	for (size_t i = 0; i < REPLAY_ENTRIES; i++) {
+		struct replay_entry *e = &store->entry[i];
+
+		if (e->expires < now)
+			room = e;
+		else if (e->len == key->size && !memcmp(e->key, key->data, key->size))
+			return GNUTLS_E_DB_ENTRY_EXISTS;
+	}
+	/* A full store cannot tell, so the handshake goes on without early data. */
+	if (!room)
+		return GNUTLS_E_DB_ENTRY_EXISTS;
+	room->expires = expires;
+	room->len = key->size;
+	memcpy(room->key, key->data, key->size);
+	return 0;
+}
+
+static int setup_replay(struct tls *tls)
+{
+	tls->seen = calloc(1, sizeof(*tls->seen));
+	if (!tls->seen || gnutls_anti_replay_init(&tls->anti_replay))
+		return -1;
+	gnutls_anti_replay_set_add_function(tls->anti_replay, replay_add);
+	gnutls_anti_replay_set_ptr(tls->anti_replay, tls->seen);
+	return 0;
+}
+
 int tls_setup(struct tls *tls, const char *cert, const char *key, const char *secret_file)
 {
 	int rc;
@@ -87,6 +144,10 @@ int tls_setup(struct tls *tls, const char *cert, const char *key, const char *se
 			key, gnutls_strerror(rc));
 		return -1;
 	}
+	if (setup_replay(tls)) {
+		fprintf(stderr, "quic-server: out of memory: leave it some megabytes\n");
+		return -1;
+	}
 	rc = gnutls_priority_init2(&tls->priority, priority, NULL, 0);
 	if (rc) {
 		fprintf(stderr, "quic-server: TLS algorithms: %s: use GnuTLS 3.7 or newer\n",
@@ -98,6 +159,9 @@ int tls_setup(struct tls *tls, const char *cert, const char *key, const char *se
 
 void tls_cleanup(struct tls *tls)
 {
+	if (tls->anti_replay)
+		gnutls_anti_replay_deinit(tls->anti_replay);
+	free(tls->seen);
 	if (tls->cred)
 		gnutls_certificate_free_credentials(tls->cred);
 	if (tls->priority)
@@ -113,9 +177,6 @@ gnutls_session_t tls_session(struct tls *tls, ngtcp2_crypto_conn_ref *ref)
 	/*
 	 * RFC 9001 8.3: no EndOfEarlyData. Tickets are sent by hand once the handshake is over:
 	 * sent by GnuTLS itself they would go out before there are keys for them.
-	 *
-	 * No anti-replay store: it lives in one process, so it could not catch a replay at another
-	 * server behind the same address, and it refuses tickets older than the process.
 	 */
 	if (gnutls_init(&session, GNUTLS_SERVER | GNUTLS_ENABLE_EARLY_DATA |
 					  GNUTLS_NO_AUTO_SEND_TICKET | GNUTLS_NO_END_OF_EARLY_DATA))
@@ -129,6 +190,7 @@ gnutls_session_t tls_session(struct tls *tls, ngtcp2_crypto_conn_ref *ref)
 		gnutls_deinit(session);
 		return NULL;
 	}
+	gnutls_anti_replay_enable(session, tls->anti_replay);
 	gnutls_session_set_ptr(session, ref);
 	return session;
 }

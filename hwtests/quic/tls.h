@@ -14,7 +14,11 @@ enum {
 	TLS_MIN_SECRET_FILE = 32,
 };
 
+struct replay_store;
+
 struct tls {
+	gnutls_anti_replay_t anti_replay;
+	struct replay_store *seen;
 	gnutls_certificate_credentials_t cred;
 	gnutls_priority_t priority;
 	uint8_t token_secret[TLS_SECRET_LEN]; /* Retry and NEW_TOKEN tokens */
