@@ -29,8 +29,8 @@ def _hint(bed: Bed) -> str:
 def _shell(bed: Bed) -> int:
     print(bed.table(), "", _hint(bed), sep="\n", flush=True)
     if not sys.stdin.isatty():
-        print("No terminal: holding until interrupted.", flush=True)
         try:
+            print("No terminal: holding until interrupted.", flush=True)
             signal.pause()
         except KeyboardInterrupt:
             pass

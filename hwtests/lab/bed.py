@@ -164,6 +164,8 @@ class Bed:
 
     def up(self) -> None:
         """Build everything; on any failure or interruption nothing stays."""
+        if self._cell is not None:
+            raise LabError("the bed is up already")
         names = [f"{self.vip(family)} {self.vip_name(family)} {self.vip_name()}"
                  for family in FAMILIES]
         self._cell = Cell("\n".join(["127.0.0.1 localhost", "::1 localhost", *names, ""]))

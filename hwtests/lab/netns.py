@@ -55,7 +55,9 @@ read -r _ || exit 0
 
 # Duplicate address detection and router solicitation would delay or disturb: the bed's addresses
 # are known to be unique and its captures should hold what a test sent. rp_filter: with direct
-# server return the way back is not the way there.
+# server return the way back is not the way there. Redirects: where packets leave by the link they
+# came from, the balancer's kernel would tell the client to go to the server straight; IPv6 has no
+# switch at the sender.
 _NODE = """
 mount -t sysfs sysfs /sys
 mount -t bpf bpf /sys/fs/bpf
@@ -66,6 +68,8 @@ for at in all default; do
     echo 0 > ipv6/conf/$at/router_solicitations
     echo 0 > ipv4/conf/$at/rp_filter
     echo 0 > ipv4/conf/$at/send_redirects
+    echo 0 > ipv4/conf/$at/accept_redirects
+    echo 0 > ipv6/conf/$at/accept_redirects
 done
 ip link set lo up
 echo $$
@@ -85,7 +89,9 @@ def _set_namespace(path: str, kind: int) -> None:
 
 
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
-    return {**os.environ, "PATH": search_path(), **(extra or {})}
+    # Where the test itself is a service, its notify socket is not for the programs it starts.
+    inherited = {key: value for key, value in os.environ.items() if key != "NOTIFY_SOCKET"}
+    return {**inherited, "PATH": search_path(), **(extra or {})}
 
 
 class Cell:

@@ -111,6 +111,15 @@ class QuicServer:
         self.process.send_signal(signal.SIGUSR1)
         return self.wait_event("summary", since=since, timeout=timeout)
 
+    def counters(self) -> dict[str, int]:
+        """The numbers of a new summary, or of the last one once the server has been stopped."""
+        if self.process.running():
+            last = self.summary()
+        else:
+            self.read()
+            last = next((e for e in reversed(self.events) if e.get("event") == "summary"), {})
+        return {key: value for key, value in last.items() if type(value) is int}
+
     def stop(self) -> Event:
         """End it and give its last summary."""
         since = len(self.events)
@@ -173,11 +182,17 @@ class QuicServers:
         raise KeyError(name)
 
     def totals(self) -> Counter[str]:
-        """Events of each kind over all servers; "foreign" is the one that must be 0."""
+        """The servers' own counters, summed now: connections, handshakes, packets, requests,
+        paths, stale, foreign, dropped, ... "foreign" is the one that must be 0.
+        """
         total: Counter[str] = Counter()
         for server in self.servers:
-            total += server.counts()
+            total.update(server.counters())
         return total
+
+    def events(self) -> Counter[str]:
+        """How many events of each kind all servers have logged."""
+        return sum((server.counts() for server in self.servers), Counter())
 
     def where(self, kind: str = "request") -> list[str]:
         """The names of the servers that had an event of the kind."""

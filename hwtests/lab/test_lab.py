@@ -22,7 +22,8 @@ from scapy.layers.inet6 import IPv6  # type: ignore[import]
 from scapy.layers.l2 import Ether  # type: ignore[import]
 
 from . import errors
-from .bed import FAMILIES, Bed, Family, attach_xdp, client4, client6, detach_xdp, pass_object
+from .bed import (FAMILIES, Bed, Family, attach_xdp, built, client4, client6, detach_xdp,
+                  pass_object)
 from .certs import Certificate
 from .clients import chromium, finish_gtlsclient, gtlsclient, require_ok, start_gtlsclient
 from .errors import LabError
@@ -314,7 +315,7 @@ def test_gtlsclient_by_kernel_routing(bed: Bed, site: Process, family: Family) -
 
 
 def test_gtlsclient_without_a_server(bed: Bed) -> None:
-    result = gtlsclient(bed, idle_timeout=0.5)
+    result = gtlsclient(bed, idle_timeout=0.5, options=["--initial-rtt=50ms"])
     assert not result.ok and not result.handshake_completed and result.statuses == []
 
 
@@ -399,7 +400,7 @@ while [ $# -gt 0 ]; do
     case $1 in --name) name=$2 ;; --log) log=$2 ;; --server-id) id=$2 ;; esac
     shift
 done
-say() { echo "{\"event\": \"$1\", \"server\": \"$name\"}" >> "$log"; }
+say() { echo "{\"event\": \"$1\", \"server\": \"$name\", \"t\": 1.5, \"foreign\": 1}" >> "$log"; }
 trap 'say summary' USR1
 trap 'say summary; exit 0' TERM
 say listen
@@ -430,8 +431,9 @@ def test_wrappers_keep_their_contract(bed: Bed, tmp_path: Path,
         assert servers["s2"].cid.server_id == "02"
         servers["s1"].wait_event("request")
         assert servers["s1"].summary()["server"] == "s1"
-        assert servers.totals()["foreign"] == 0 and servers.where() == ["s1", "s2"]
+        assert servers.events()["request"] == 2 and servers.where() == ["s1", "s2"]
         assert servers["s2"].stop()["event"] == "summary"
+        assert servers.totals() == {"foreign": 2}
         with pytest.raises(ProcessFailed, match="ended without the event nothing"):
             servers["s2"].wait_event("nothing")
     loader = Loader(bed)
@@ -441,6 +443,40 @@ def test_wrappers_keep_their_contract(bed: Bed, tmp_path: Path,
     with pytest.raises(LabError, match="not one JSON document"):
         loader.json("text")
     assert json.loads(loader.write_config({"version": 1}).read_text()) == {"version": 1}
+
+
+def test_quic_servers_report_a_misroute(bed: Bed) -> None:
+    """The figure all routing tests rest on: a packet at the wrong server is seen as foreign."""
+    try:
+        built("quic-server")
+    except LabError as missing:
+        pytest.skip(str(missing))
+    with QuicServers(bed, Certificate.make(bed.dir)) as servers:
+        for host in bed.servers:
+            bed.route_vip(host)
+            for family in FAMILIES:
+                got = require_ok(gtlsclient(bed, ["/", "/bytes/50000"], family=family))
+                assert got.dcids[-1].startswith(f"0{len(got.dcids[-1]) // 2 - 1:x}{host.index:02x}")
+        totals = servers.totals()
+        assert totals["connections"] == 4 and totals["requests"] == 8 and totals["foreign"] == 0
+        bed.route_vip(bed.servers[0])
+        with start_gtlsclient(bed, options=["--delay-stream=300ms"]) as client:
+            client.wait_line("handshake has been confirmed")
+            bed.route_vip(bed.servers[1])
+            assert servers["s2"].wait_event("foreign")["server_id"] == "01"
+        assert servers.totals()["foreign"] >= 1
+
+
+def test_one_link_keeps_the_balancer_in_the_way(tmp_path: Path) -> None:
+    """No redirect message makes the client go to the server straight."""
+    (tmp_path / "index.html").write_text("x\n")
+    with Bed(one_link=True) as bed:
+        bed.route_vip(bed.servers[0])
+        with gtlsserver(bed, bed.servers[0], Certificate.make(bed.dir), root=tmp_path):
+            for family in FAMILIES:
+                require_ok(gtlsclient(bed, family=family))
+                route = bed.client.run(["ip", "route", "get", bed.vip(family)]).stdout
+                assert "via 10.1.0.1 " in route or "via fd00:1::1 " in route
 
 
 def test_shell_command_holds_and_goes() -> None:
