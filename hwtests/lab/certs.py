@@ -39,7 +39,6 @@ class Certificate:
     def make(cls, directory: Path) -> Certificate:
         """Write cert.pem, key.pem and secret.bin into the directory."""
         cert, key, secret = (directory / name for name in ("cert.pem", "key.pem", "secret.bin"))
-        # Two weeks: Chromium refuses long-lived certificates for QUIC with a custom root.
         _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
                  "-nodes", "-days", "13", "-keyout", key, "-out", cert, "-subj", f"/CN={NAMES[0]}",
                  "-addext", "subjectAltName=" + ",".join(f"DNS:{name}" for name in NAMES))
