@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The driver tier: native XDP, in the network driver.
+ */
+#define LB_MAY_PERCPU	1
+#define LB_MAY_REDIRECT 1
+#include "lb/pipeline.h"
+
+SEC("xdp")
+int shunt_driver(struct xdp_md *ctx)
+{
+	struct lb_pkt pkt = {};
+	enum lb_step step;
+
+	step = lb_parse_xdp(ctx, &pkt);
+	if (step == LB_NEXT)
+		step = lb_begin(&pkt);
+	if (step == LB_NEXT)
+		step = lb_find_vip(&pkt);
+	if (step == LB_NEXT)
+		step = lb_route_by_cid(&pkt);
+	if (step == LB_NEXT)
+		step = lb_route_by_tuple(&pkt);
+	if (step == LB_FORWARD)
+		step = lb_forward(ctx, &pkt);
+	return lb_finish(&pkt, step);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

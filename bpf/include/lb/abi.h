@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the BPF programs, the loader and the tests share: map names, keys, values and limits.
+ *
+ * Every map that an XDP tier reads has the same name, key and value in all three tiers, shaped by
+ * what a card takes (nfp's verifier): ARRAY only, value at most 56 octets and key plus value at most
+ * 64, a 32-bit word of a value is either data or a counter, and index 0 means "unset" wherever a
+ * number names something. A change of anything here is a change of LB_ABI.
+ *
+ * Two generations. Everything a packet's route depends on exists twice: user space writes the half
+ * that no packet reads, then turns one word, meta_map[0].active. A packet reads that word once.
+ *
+ * Addresses, ports and server ids are octets in network order, held in 32-bit words as they lie in
+ * the packet. Numbers (indices, lengths, masks) are in host order.
+ */
+#ifndef LB_ABI_H
+#define LB_ABI_H
+
+#include <linux/types.h>
+
+#define LB_ABI		1
+#define LB_ABI_DIR	"abi1"
+#define LB_MAGIC	0x746e7573u /* "sunt", read as octets: neither 0 nor a small number */
+
+/* BPF object names hold at most 15 characters. */
+#define LB_MAP_META		"meta_map"
+#define LB_MAP_GENERATION	"generation_map"
+#define LB_MAP_VIP		"vip_map"
+#define LB_MAP_CID_CONFIG	"cid_config_map"
+#define LB_MAP_SID		"sid_map"
+#define LB_MAP_ROW		"row_map"
+#define LB_MAP_SERVER		"server_map"
+#define LB_MAP_REASON_STATS	"reason_stats"
+#define LB_MAP_VIP_STATS	"vip_stats"
+#define LB_MAP_SERVER_STATS	"server_stats"
+#define LB_MAP_CID_STATS	"cid_stats"
+#define LB_MAP_EGRESS		"egress_map"	/* host tiers: devices to redirect to */
+#define LB_MAP_TEXT		"text_map"	/* host only: the applied file, for the loader */
+#define LB_MAP_STACK_STATS	"stats"		/* TC */
+#define LB_MAP_PEER		"peer_map"	/* decapsulator: balancers it believes */
+#define LB_MAP_DECAP_STATS	"decap_stats"
+
+#define LB_PROG_OFFLOAD		"shunt_offload"
+#define LB_PROG_DRIVER		"shunt_driver"
+#define LB_PROG_GENERIC		"shunt_generic"
+#define LB_PROG_STACK		"shunt_stack"
+#define LB_PROG_DECAP		"shunt_decap"
+
+/* draft-ietf-quic-load-balancers sections 3.1 and 5: three bits name the config, 7 names none. */
+#define LB_CONFIG_IDS		7
+#define LB_CONFIG_RESERVED	7
+#define LB_SERVER_ID_MIN	1
+#define LB_SERVER_ID_MAX	15
+#define LB_NONCE_MIN		4
+#define LB_NONCE_MAX		18
+#define LB_BODY_MAX		19 /* server id and nonce together: a CID of QUIC v1 has 20 octets */
+#define LB_CID_MAX		20
+
+#define LB_SLOTS		2  /* slots a bucket: two of 24 octets are what a card's entry holds */
+#define LB_KEY_WORDS		5
+
+/* What the maps hold when the file says nothing; the loader sets max_entries from its limits. */
+#define LB_DEFAULT_SERVERS	1023
+#define LB_DEFAULT_SERVER_IDS	4096
+#define LB_DEFAULT_VIPS		64
+#define LB_DEFAULT_POOLS	16
+#define LB_DEFAULT_ROWS		4096
+#define LB_MAX_SERVERS		65535
+#define LB_MAX_VIPS		4095
+#define LB_MAX_POOLS		4095
+#define LB_MAX_ROWS		65536
+
+/* meta_map[0]. A zeroed entry (no magic) is a map that nobody has filled yet. */
+struct lb_meta {
+	__u32 magic;
+	__u32 abi;
+	__u32 active; /* which entry of generation_map packets use: 0 or 1 */
+	__u32 pad;
+};
+
+/*
+ * generation_map[0..1]: where one generation's tables begin, and their sizes. The sizes are part of
+ * the generation, so that a file with another number of rows needs no new maps.
+ */
+struct lb_generation {
+	__u32 number;	   /* counts applies, from 1; 0: unset */
+	__u32 vip_base;	   /* first bucket in vip_map */
+	__u32 vip_mask;	   /* buckets - 1 */
+	__u32 sid_base;	   /* first bucket in sid_map */
+	__u32 sid_mask;	   /* buckets - 1 */
+	__u32 row_base;	   /* first row in row_map of pool 0 */
+	__u32 row_shift;   /* log2 of the rows a pool has */
+	__u32 server_base; /* server_map entry of server 0, which stays unset */
+	__u32 config_base; /* cid_config_map entry of config id 0 */
+	__u32 pad;
+};
+
+/*
+ * vip_map and sid_map: exact match in two buckets of two slots (cuckoo hashing, lb/table.h), filled
+ * by user space. An ARRAY read by index costs a fraction of a BPF hash map's look-up and is the same
+ * on a card.
+ */
+struct lb_slot {
+	__u32 key[LB_KEY_WORDS];
+	__u32 value; /* 0: empty */
+};
+
+struct lb_bucket {
+	struct lb_slot slot[LB_SLOTS];
+};
+
+/*
+ * vip_map's key:   address (IPv4 in word 0, the rest zero), then LB_VIP_KEY(version, port).
+ * vip_map's value: LB_VIP_VALUE(vip number, pool number), both from 1.
+ */
+#define LB_VIP_KEY(ip_version, port_be) ((__u32)(ip_version) << 16 | (__u16)(port_be))
+#define LB_VIP_VALUE(vip, pool)		((__u32)(pool) << 16 | (__u32)(vip))
+#define LB_VIP_NUMBER(value)		((value) & 0xffff)
+#define LB_VIP_POOL(value)		((value) >> 16)
+
+/*
+ * sid_map's key:   server id padded with zeros to four words, then LB_SID_KEY(pool, config id).
+ * sid_map's value: server number. A server id counts only within the pool of the VIP.
+ */
+#define LB_SID_KEY(pool, config_id) ((__u32)(pool) << 8 | (__u32)(config_id))
+
+enum lb_algorithm {
+	LB_CID_UNSET = 0,
+	LB_CID_CLEAR = 1,
+};
+
+/* cid_config_map[generation's base + config id] */
+struct lb_cid_config {
+	__u8 algorithm; /* enum lb_algorithm */
+	__u8 server_id_length;
+	__u8 nonce_length;
+	__u8 pad;
+	__u32 mask[4]; /* all ones over the server id's octets */
+};
+
+enum lb_mode {
+	LB_MODE_UNSET = 0,
+	LB_MODE_L2DSR = 1, /* the frame, with other MAC addresses */
+	LB_MODE_IPIP4 = 2, /* in an IPv4 header */
+	LB_MODE_IPIP6 = 3, /* in an IPv6 header */
+};
+
+/* server_map[generation's base + server number]. Unset when nobody knows the way there. */
+struct lb_server {
+	__u8 destination_mac[6]; /* of the next hop */
+	__u8 source_mac[6];	 /* of the egress interface */
+	__u32 egress;		 /* ifindex to redirect to; 0: transmit on the interface it came in */
+	__u32 destination[4];	 /* of the outer header; IPv4 in word 0 */
+	__u32 source[4];
+	__u8 mode; /* enum lb_mode */
+	__u8 pad;
+	__u16 checksum; /* LB_MODE_IPIP4: one's complement sum of source and destination, not inverted */
+};
+
+/* Every counter, XDP and TC. Counter maps are ARRAY on a card and PERCPU_ARRAY on the host. */
+struct lb_count {
+	__u64 packets;
+	__u64 octets; /* whole frames, as they came in */
+};
+
+/* text_map: the applied file in canonical JSON, cut in pieces; key {generation 0|1, piece}. */
+#define LB_TEXT_PIECE 4096
+struct lb_text_key {
+	__u32 generation;
+	__u32 piece;
+};
+
+/* peer_map of the decapsulator: an outer source address it believes, IPv4 in word 0. */
+struct lb_peer {
+	__u32 ip_version;
+	__u32 address[4];
+};
+
+#define LB_ASSERT_ENTRY(key, value)                                                              \
+	_Static_assert(sizeof(value) <= 56 && ((sizeof(key) + 7) & ~7ul) +                       \
+			       ((sizeof(value) + 7) & ~7ul) <= 64,                               \
+		       #value " does not fit a card's map entry")
+
+LB_ASSERT_ENTRY(__u32, struct lb_meta);
+LB_ASSERT_ENTRY(__u32, struct lb_generation);
+LB_ASSERT_ENTRY(__u32, struct lb_bucket);
+LB_ASSERT_ENTRY(__u32, struct lb_cid_config);
+LB_ASSERT_ENTRY(__u32, struct lb_server);
+LB_ASSERT_ENTRY(__u32, struct lb_count);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every map of the data path, once. The tier's profile widens counters to one a CPU and adds the
+ * redirect map; nothing else differs. The loader sets max_entries before it creates them.
+ */
+#ifndef LB_MAPS_H
+#define LB_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "lb/abi.h"
+#include "lb/profile.h"
+
+#if LB_MAY_PERCPU
+#define LB_COUNTER_MAP BPF_MAP_TYPE_PERCPU_ARRAY
+#else
+#define LB_COUNTER_MAP BPF_MAP_TYPE_ARRAY
+#endif
+
+#define LB_MAP(name, map_type, value_type, entries)                                              \
+	struct {                                                                                 \
+		__uint(type, map_type);                                                          \
+		__type(key, __u32);                                                              \
+		__type(value, value_type);                                                       \
+		__uint(max_entries, entries);                                                    \
+	} name SEC(".maps")
+
+LB_MAP(meta_map, BPF_MAP_TYPE_ARRAY, struct lb_meta, 1);
+LB_MAP(generation_map, BPF_MAP_TYPE_ARRAY, struct lb_generation, 2);
+LB_MAP(vip_map, BPF_MAP_TYPE_ARRAY, struct lb_bucket, 2);
+
+#ifndef LB_VIPS_ONLY
+LB_MAP(cid_config_map, BPF_MAP_TYPE_ARRAY, struct lb_cid_config, 2);
+LB_MAP(sid_map, BPF_MAP_TYPE_ARRAY, struct lb_bucket, 2);
+LB_MAP(row_map, BPF_MAP_TYPE_ARRAY, __u32, 2);
+LB_MAP(server_map, BPF_MAP_TYPE_ARRAY, struct lb_server, 2);
+LB_MAP(reason_stats, LB_COUNTER_MAP, struct lb_count, 1);
+LB_MAP(vip_stats, LB_COUNTER_MAP, struct lb_count, 1);
+LB_MAP(server_stats, LB_COUNTER_MAP, struct lb_count, 1);
+LB_MAP(cid_stats, LB_COUNTER_MAP, struct lb_count, 1);
+#endif
+
+#if LB_MAY_REDIRECT
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
+	__type(key, __u32); /* ifindex */
+	__type(value, __u32);
+	__uint(max_entries, 64);
+} egress_map SEC(".maps");
+
+/* XDP_REDIRECT, or XDP_ABORTED if the device is not (or no longer) in the map. */
+static __always_inline int lb_redirect(__u32 ifindex)
+{
+	return bpf_redirect_map(&egress_map, ifindex, XDP_ABORTED);
+}
+#else
+static __always_inline int lb_redirect(__u32 ifindex)
+{
+	(void)ifindex;
+	return XDP_ABORTED;
+}
+#endif
+
+/* A card counts atomically and may not store into a value; on the host each CPU has its own. */
+static __always_inline void lb_count(void *map, __u32 key, __u32 octets)
+{
+	struct lb_count *count = bpf_map_lookup_elem(map, &key);
+
+	if (!count)
+		return;
+	if (LB_MAY_PERCPU) {
+		count->packets++;
+		count->octets += octets;
+	} else {
+		__sync_fetch_and_add(&count->packets, 1);
+		__sync_fetch_and_add(&count->octets, octets);
+	}
+}
+
+#endif

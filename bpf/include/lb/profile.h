@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What a tier must say about itself before it includes the pipeline. With maps.h this is the only
+ * file that knows the tiers apart; everything else asks these constants in plain if ().
+ */
+#ifndef LB_PROFILE_H
+#define LB_PROFILE_H
+
+#if !defined(LB_MAY_REDIRECT) || !defined(LB_MAY_PERCPU)
+#error "a tier defines LB_MAY_REDIRECT and LB_MAY_PERCPU before it includes the pipeline"
+#endif
+
+#endif

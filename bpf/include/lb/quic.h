@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * QUIC as far as all its versions agree (RFC 8999): the header form and the DCID. Nothing else of a
+ * packet steers routing; packet types and the fixed bit differ between versions or are greased.
+ */
+#ifndef LB_QUIC_H
+#define LB_QUIC_H
+
+#include "lb/bytes.h"
+
+#define LB_QUIC_LONG_MIN 6 /* flags, version, DCID length */
+
+struct lb_dcid {
+	const __u8 *octets;
+	/*
+	 * Long header: the DCID's length, 0 to 255. Short header: all that follows the first octet, for
+	 * only the receiver knows how much of it is the DCID.
+	 */
+	__u32 length;
+};
+
+/*
+ * payload, length: the UDP payload; only the first QUIC packet of a datagram counts, coalesced ones
+ * carry the same DCID (RFC 9000 section 12.2). False if no DCID of at least one octet is there.
+ */
+static LB_INLINE int lb_quic_dcid(const __u8 *payload, __u32 length, const void *end,
+				  struct lb_dcid *dcid)
+{
+	__u32 is_long;
+
+	if (length < 2 || payload + 2 > (const __u8 *)end)
+		return 0;
+	is_long = payload[0] >> 7;
+	dcid->length = length - 1;
+	if (is_long) {
+		if (length <= LB_QUIC_LONG_MIN || payload + LB_QUIC_LONG_MIN > (const __u8 *)end)
+			return 0;
+		dcid->length = payload[5];
+		if (!dcid->length || dcid->length > length - LB_QUIC_LONG_MIN)
+			return 0;
+	}
+	/* By arithmetic, so that the verifier goes on with one pointer and not with two. */
+	LB_OPAQUE(is_long);
+	dcid->octets = payload + 1 + is_long * (LB_QUIC_LONG_MIN - 1);
+	return 1;
+}
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The offload tier: on the card, by what its verifier takes. It only transmits or passes; a server that
+ * leaves by another port is the host tier's to reach.
+ */
+#define LB_MAY_PERCPU	0 /* HASH and ARRAY only */
+#define LB_MAY_REDIRECT 0 /* the card drops XDP_REDIRECT without a word */
+#include "lb/pipeline.h"
+
+SEC("xdp")
+int shunt_offload(struct xdp_md *ctx)
+{
+	struct lb_pkt pkt = {};
+	enum lb_step step;
+
+	step = lb_parse_xdp(ctx, &pkt);
+	if (step == LB_NEXT)
+		step = lb_begin(&pkt);
+	if (step == LB_NEXT)
+		step = lb_find_vip(&pkt);
+	if (step == LB_NEXT)
+		step = lb_route_by_cid(&pkt);
+	if (step == LB_NEXT)
+		step = lb_route_by_tuple(&pkt);
+	if (step == LB_FORWARD)
+		step = lb_forward(ctx, &pkt);
+	return lb_finish(&pkt, step);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";
