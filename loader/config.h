@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The configuration: what the YAML file says, checked. Reads files; knows no maps.
+ *
+ * A configuration that was applied is kept with the maps as canonical JSON, so that status, diff
+ * and the next apply need no memory of their own.
+ */
+#ifndef SHUNT_CONFIG_H
+#define SHUNT_CONFIG_H
+
+#include <jansson.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lb/abi.h"
+#include "tier.h"
+
+#define CONFIG_DEFAULT_PATH "/etc/shunt/shunt.yaml"
+#define CONFIG_NAME_MAX	    63
+
+/* IPv4 in octets[0..3], the rest zero; network order. family 0: not given. */
+struct config_address {
+	int family; /* AF_INET, AF_INET6, 0 */
+	uint8_t octets[16];
+};
+
+enum config_mode { CONFIG_MODE_IPIP, CONFIG_MODE_L2DSR };
+enum config_state { CONFIG_UP, CONFIG_DRAIN };	    /* server: draining takes no new connections */
+enum config_cid_state { CONFIG_ACTIVE, CONFIG_RETIRING };
+
+struct config_interface {
+	char name[16];
+	enum tier tier;	   /* TIER_NONE: auto */
+	enum tier require; /* TIER_NONE: any */
+	bool exclusive;	   /* sharing: exclusive (default) or dispatcher */
+};
+
+struct config_cid {
+	uint8_t id; /* 0 to 6 */
+	uint8_t server_id_length;
+	uint8_t nonce_length;
+	enum config_cid_state state;
+};
+
+struct config_server_id {
+	uint8_t config; /* config id */
+	uint8_t length;
+	uint8_t id[LB_SERVER_ID_MAX];
+};
+
+struct config_server {
+	char name[CONFIG_NAME_MAX + 1];
+	struct config_address address;
+	enum config_mode mode; /* forwarding.mode, unless the server has its own */
+	uint32_t weight;       /* 0 to 65535, default 100; 0: no new connections */
+	enum config_state state;
+	uint32_t n_ids;
+	struct config_server_id *ids;
+};
+
+struct config_pool {
+	char name[CONFIG_NAME_MAX + 1];
+	uint32_t n_servers;
+	struct config_server *servers;
+};
+
+struct config_vip {
+	char name[CONFIG_NAME_MAX + 1];
+	struct config_address address;
+	uint16_t port; /* host order */
+	uint32_t pool; /* index into pools */
+};
+
+struct config_limits {
+	uint32_t servers, server_ids, vips, pools; /* highest number each; sized for two generations */
+};
+
+struct config {
+	uint32_t n_interfaces, n_cids, n_pools, n_vips;
+	struct config_interface *interfaces;
+	struct config_cid *cids;
+	struct config_pool *pools;
+	struct config_vip *vips;
+	enum config_mode mode;
+	struct config_address source_v4, source_v6; /* outer source of ipip */
+	uint32_t rows;				    /* of the fallback table, a power of two */
+	struct config_limits limits;
+};
+
+/* One finding: where in the file, and what is wrong (or, for a warning, risky) there. */
+struct config_finding {
+	bool warning;
+	char path[128]; /* "vips[1].pool" */
+	char text[256];
+};
+
+struct config_findings {
+	uint32_t n, errors;
+	struct config_finding *list;
+};
+
+/*
+ * Reads and checks a file ("-": stdin). 0 and *config (config_free() it), or -EINVAL with every
+ * error in findings, or another -errno (cannot be read: one finding with an empty path). Warnings
+ * come with success too. findings must be zeroed before, config_findings_free() after.
+ */
+int config_load(const char *path, struct config **config, struct config_findings *findings);
+void config_free(struct config *config);
+void config_findings_free(struct config_findings *findings);
+
+/* Canonical JSON of everything in it; config_from_json() reads that back (0 or -EINVAL). */
+json_t *config_to_json(const struct config *config);
+int config_from_json(const json_t *json, struct config **config);
+
+/* "192.0.2.1", "2001:db8::1" into a buffer of INET6_ADDRSTRLEN. Returns the buffer. */
+const char *config_address_text(const struct config_address *address, char *buffer);
+int config_address_parse(const char *text, struct config_address *address); /* 0 or -EINVAL */
+bool config_address_equal(const struct config_address *a, const struct config_address *b);
+
+/*
+ * What changes from `before` (NULL: nothing) to `after`: one object a change,
+ * {"change": "add"|"remove"|"modify", "path": "pools.web.servers.web-1", "field": "weight",
+ *  "before": …, "after": …}. Things are matched by name (cid configs by id). New reference.
+ */
+json_t *config_diff(const struct config *before, const struct config *after);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The BPF objects that objects.S embeds. */
+#ifndef SHUNT_OBJECTS_H
+#define SHUNT_OBJECTS_H
+
+#include <stddef.h>
+
+#define OBJECT(name) extern const unsigned char object_##name[], object_##name##_end[]
+OBJECT(offload);
+OBJECT(driver);
+OBJECT(generic);
+OBJECT(stack);
+OBJECT(decap);
+#undef OBJECT
+#define OBJECT_SIZE(name) ((size_t)(object_##name##_end - object_##name))
+
+#endif

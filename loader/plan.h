@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From a configuration to the exact contents of the maps. Pure: no kernel, no libbpf.
+ */
+#ifndef SHUNT_PLAN_H
+#define SHUNT_PLAN_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "lb/abi.h"
+
+/* How much the maps hold: max_entries of each. Everything but counters holds two generations. */
+struct plan_sizes {
+	uint32_t vip_buckets, sid_buckets, rows, servers; /* entries a generation */
+	uint32_t vips;					  /* vip_stats, stats: highest VIP number */
+	uint32_t pools;
+};
+
+/* What the maps must hold for these limits. */
+struct plan_sizes plan_sizes(const struct config_limits *limits, uint32_t rows);
+
+/* A server's way, as nexthop.h finds it. Not resolved: the server's entry stays unset. */
+struct plan_hop {
+	bool resolved;
+	uint32_t egress; /* ifindex, 0: where packets come in */
+	uint8_t destination_mac[6], source_mac[6];
+	struct config_address source; /* of the route, for ipip without a source in the file */
+	char problem[120];	      /* why it is not resolved */
+};
+
+/* Numbers given to names: kept from one apply to the next, so that counters keep their meaning. */
+struct plan_numbers;
+
+struct plan {
+	const struct config *config; /* not owned */
+	struct plan_sizes sizes;
+	uint32_t n_servers;	       /* of all pools */
+	uint32_t *server_number;       /* by position: pools in order, servers in order; from 1 */
+	uint32_t *vip_number;	       /* by position in config->vips; from 1 */
+	struct lb_bucket *vip_table;   /* sizes.vip_buckets */
+	struct lb_bucket *sid_table;   /* sizes.sid_buckets */
+	struct lb_cid_config cids[8];
+	uint32_t row_shift;
+	uint32_t *rows;		       /* (pools + 1) << row_shift */
+	struct lb_server *servers;     /* sizes.servers, by number */
+};
+
+/* The servers of a config in the order of plan->server_number. NULL past the last one. */
+const struct config_server *plan_server(const struct config *config, uint32_t position,
+					uint32_t *pool);
+
+/*
+ * hops: one a server, by position; NULL: none is resolved. before: {"servers": {"pool/name": n},
+ * "vips": {"name": n}} from the running state, or NULL. 0, -ENOMEM, or -ENOSPC with what in
+ * `problem` (needs, has, which limit).
+ */
+int plan_build(const struct config *config, const struct plan_sizes *sizes,
+	       const struct plan_hop *hops, const json_t *before, struct plan **plan,
+	       char *problem, size_t problem_size);
+void plan_free(struct plan *plan);
+/* The numbers as `before` takes them. New reference. */
+json_t *plan_numbers_json(const struct plan *plan);
+
+/* cuckoo filling (table.c): 0, or -ENOSPC when the key finds no place. */
+int table_insert(struct lb_bucket *table, uint32_t buckets, const uint32_t *key, uint32_t value);
+
+/*
+ * Weighted Maglev over a power of two (rows.c). names, weights, numbers: n servers; a weight of 0
+ * gets no row. Fills rows with numbers, or 0 everywhere when nobody has weight. 0 or -ENOMEM.
+ */
+int rows_fill(uint32_t *rows, uint32_t n_rows, uint32_t n, const char *const *names,
+	      const uint32_t *weights, const uint32_t *numbers);
+
+#endif

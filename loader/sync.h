@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Brings a plan into a set of maps: writes the generation that no packet reads, then turns the word.
+ * Touches map contents only, never a NIC.
+ */
+#ifndef SHUNT_SYNC_H
+#define SHUNT_SYNC_H
+
+#include <bpf/libbpf.h>
+
+#include "lb/counters.h"
+#include "plan.h"
+#include "reason.h"
+
+/* The maps of one tier on one interface, or a private set. -1: the set has no such map. */
+struct map_set {
+	int meta, generation, vip, cid_config, sid, row, server;
+	int reason_stats, vip_stats, server_stats, cid_stats;
+	int egress, text;
+	bool percpu; /* counters are one a CPU */
+	struct plan_sizes sizes;
+};
+
+/* max_entries of every map of an open, not yet loaded object. 0 or -errno. */
+int map_set_size_object(struct bpf_object *object, const struct plan_sizes *sizes);
+/* The maps of a loaded object (duplicated fds). */
+int map_set_from_object(struct map_set *set, const struct bpf_object *object,
+			struct reason *reason);
+/* The maps pinned in a directory. -ENOENT: nothing there. Wrong layout: REASON_ABI, which says what. */
+int map_set_from_pins(struct map_set *set, const char *directory, struct reason *reason);
+int map_set_pin(const struct map_set *set, const char *directory, struct reason *reason);
+void map_set_close(struct map_set *set);
+
+/* What runs: the applied configuration, NULL if none was. numbers: see plan_build(); may be NULL. */
+int sync_read(const struct map_set *set, struct config **config, json_t **numbers,
+	      uint32_t *generation, struct reason *reason);
+/*
+ * Applies. On failure the packets still see what they saw before. *generation: the new number.
+ * Writes only entries that differ from what the inactive half holds.
+ */
+int sync_apply(const struct map_set *set, const struct plan *plan, uint32_t *generation,
+	       struct reason *reason);
+
+/* Counters, summed over CPUs; counts has room for n entries from index 0. */
+int sync_counts(int fd, bool percpu, uint32_t n, struct lb_count *counts);
+int sync_zero_counts(int fd, bool percpu, uint32_t index);
+
+#endif
