@@ -6,6 +6,7 @@
 #include <gnutls/crypto.h>
 #include "http.h"
 #include "log.h"
+#include "stateless.h"
 
 enum {
 	UNI_STREAMS_OF_HTTP = 3, /* control, QPACK encoder, QPACK decoder */
@@ -95,17 +96,14 @@ static void log_handshake(struct conn *c)
 static int handshake_completed(ngtcp2_conn *quic, void *user)
 {
 	struct conn *c = user;
-	uint8_t token[NGTCP2_CRYPTO_MAX_REGULAR_TOKENLEN];
+	uint8_t token[NEW_TOKEN_LEN];
 	ngtcp2_ssize len;
 
 	log_handshake(c);
 	/* A ticket for resumption and a token that saves the next connection a Retry. */
 	if (gnutls_session_ticket_send(c->session, 1, 0))
 		return NGTCP2_ERR_CALLBACK_FAILURE;
-	len = ngtcp2_crypto_generate_regular_token(token, c->srv->tls.token_secret, TLS_SECRET_LEN,
-						   &c->peer.sa,
-						   ngtcp2_conn_get_path(quic)->remote.addrlen,
-						   token_time());
+	len = make_token(c->srv, &c->peer, token);
 	if (len < 0 || ngtcp2_conn_submit_new_token(quic, token, (size_t)len))
 		return NGTCP2_ERR_CALLBACK_FAILURE;
 	return 0;

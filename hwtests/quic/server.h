@@ -63,9 +63,6 @@ struct datagram {
  */
 int server_issue_cid(struct server *srv, ngtcp2_cid *cid, const char *use, const struct conn *c);
 
-/* Wall-clock nanoseconds: tokens of one server are checked by another. */
-uint64_t token_time(void);
-
 /* Runs until SIGTERM or SIGINT; -1 after one line on standard error. */
 int server_run(struct server *srv);
 

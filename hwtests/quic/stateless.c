@@ -18,12 +18,21 @@ enum {
 	OTHER_GREASE_VERSION = 0x0a1a2a3a,
 };
 
-uint64_t token_time(void)
+/* Wall-clock nanoseconds: tokens of one server are checked by another. */
+static uint64_t token_time(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return (uint64_t)ts.tv_sec * NGTCP2_SECONDS + (uint64_t)ts.tv_nsec;
+}
+
+ngtcp2_ssize make_token(struct server *srv, const union address *peer, uint8_t *token)
+{
+	socklen_t len = peer->sa.sa_family == AF_INET ? sizeof(peer->in) : sizeof(peer->in6);
+
+	return ngtcp2_crypto_generate_regular_token(token, srv->tls.token_secret, TLS_SECRET_LEN,
+						    &peer->sa, len, token_time());
 }
 
 enum token_verdict check_token(struct server *srv, struct conn_origin *origin,

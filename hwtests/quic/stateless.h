@@ -13,6 +13,13 @@ enum token_verdict {
 	TOKEN_INVALID, /* a Retry token that is not for this client */
 };
 
+enum {
+	NEW_TOKEN_LEN = NGTCP2_CRYPTO_MAX_REGULAR_TOKENLEN,
+};
+
+/* Make a token for NEW_TOKEN in token[NEW_TOKEN_LEN]; its length, or -1. */
+ngtcp2_ssize make_token(struct server *srv, const union address *peer, uint8_t *token);
+
 /* Look at an Initial's token and fill in everything of origin but hd. */
 enum token_verdict check_token(struct server *srv, struct conn_origin *origin,
 			       const struct datagram *dgram);
