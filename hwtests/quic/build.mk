@@ -2,13 +2,14 @@
 # Builds the QUIC server of the end-to-end tests; part of the top Makefile, or used by itself.
 
 BUILD ?= build
+PKG_CONFIG ?= pkg-config
 
 QUIC_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 QUIC_OUT := $(BUILD)/quic
 QUIC_PKGS := libngtcp2 libngtcp2_crypto_gnutls libnghttp3 gnutls
 # Recursive on purpose: pkg-config runs only when this server is built.
-QUIC_CFLAGS = -std=gnu11 -O2 -g -Wall -Wextra -Werror $(shell pkg-config --cflags $(QUIC_PKGS))
-QUIC_LIBS = $(shell pkg-config --libs $(QUIC_PKGS))
+QUIC_CFLAGS = -std=gnu11 -O2 -g -Wall -Wextra -Werror $(shell $(PKG_CONFIG) --cflags $(QUIC_PKGS))
+QUIC_LIBS = $(shell $(PKG_CONFIG) --libs $(QUIC_PKGS))
 QUIC_OBJS := $(patsubst $(QUIC_DIR)/%.c,$(QUIC_OUT)/%.o,$(wildcard $(QUIC_DIR)/*.c))
 
 $(BUILD)/quic-server: $(QUIC_OBJS)

@@ -63,10 +63,9 @@ static struct cid_queue *bucket_of(struct cidmap *map, const uint8_t *cid, size_
 
 struct cid_entry *cidmap_find(struct cidmap *map, const uint8_t *cid, size_t len)
 {
-	struct cid_entry *e;
+	struct cid_entry *e = TAILQ_FIRST(bucket_of(map, cid, len));
 
-	TAILQ_FOREACH(e, bucket_of(map, cid, len), chain)
-	{
+	for (; e; e = TAILQ_NEXT(e, chain)) {
 		if (e->cid.datalen == len && !memcmp(e->cid.data, cid, len))
 			return e;
 	}

@@ -45,10 +45,12 @@ struct stream {
 	uint64_t next; /* BODY_SLOW: not before; UINT64_MAX: not waiting */
 };
 
+LIST_HEAD(stream_list, stream);
+
 struct http {
 	struct conn *conn;
 	nghttp3_conn *lib;
-	LIST_HEAD(, stream) streams;
+	struct stream_list streams;
 	bool early; /* what is being read came in 0-RTT packets */
 };
 
@@ -387,10 +389,9 @@ int http_stream_close(struct http *h, int64_t stream, uint64_t app_error)
 uint64_t http_deadline(const struct http *h)
 {
 	uint64_t at = UINT64_MAX;
-	const struct stream *s;
+	const struct stream *s = LIST_FIRST(&h->streams);
 
-	LIST_FOREACH(s, &h->streams, all)
-	{
+	for (; s; s = LIST_NEXT(s, all)) {
 		if (s->next < at)
 			at = s->next;
 	}
@@ -399,10 +400,9 @@ uint64_t http_deadline(const struct http *h)
 
 void http_tick(struct http *h, uint64_t now)
 {
-	struct stream *s;
+	struct stream *s = LIST_FIRST(&h->streams);
 
-	LIST_FOREACH(s, &h->streams, all)
-	{
+	for (; s; s = LIST_NEXT(s, all)) {
 		if (s->next <= now)
 			nghttp3_conn_resume_stream(h->lib, s->id);
 	}

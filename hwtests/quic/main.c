@@ -99,6 +99,17 @@ static unsigned long number(const char *what, const char *text, unsigned long mi
 	return n;
 }
 
+/* Seconds, perhaps with a fraction, in nanoseconds. */
+static uint64_t seconds(const char *what, const char *text)
+{
+	char *end;
+	double n = strtod(text, &end);
+
+	if (*end || *text < '0' || *text > '9' || !(n >= 0.001 && n <= MAX_IDLE_SECONDS))
+		usage_error(what, text, "give a number of seconds from 0.001 to 86400");
+	return (uint64_t)(n * 1e9);
+}
+
 static void server_id(struct cid_config *cid, const char *text)
 {
 	size_t len = strlen(text);
@@ -179,8 +190,7 @@ static void set_option(struct server *srv, struct arguments *args, int opt, cons
 		args->ready_fd = (int)number("--ready-fd", value, 0, 1 << 20);
 		break;
 	case OPT_IDLE_TIMEOUT:
-		srv->idle_timeout =
-			number("--idle-timeout", value, 1, MAX_IDLE_SECONDS) * NGTCP2_SECONDS;
+		srv->idle_timeout = seconds("--idle-timeout", value);
 		break;
 	case OPT_HELP:
 		fputs(usage, stdout);

@@ -336,8 +336,8 @@ int server_run(struct server *srv)
 		fprintf(stderr,
 			"quic-server: waiting for packets: %s: check the limit on open files\n",
 			strerror(errno));
-	LIST_FOREACH(c, &srv->conns, all)
-	conn_shutdown(c);
+	for (c = LIST_FIRST(&srv->conns); c; c = LIST_NEXT(c, all))
+		conn_shutdown(c);
 	while ((c = LIST_FIRST(&srv->conns)))
 		conn_free(c);
 	log_summary(&srv->stats);
