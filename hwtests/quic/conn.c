@@ -337,7 +337,8 @@ static enum conn_verdict flush(struct conn *c)
 	at = ngtcp2_conn_get_expiry(c->quic);
 	if (c->http && http_deadline(c->http) < at)
 		at = http_deadline(c->http);
-	return arm(c, at);
+	/* A deadline that has passed already must not keep the loop from reading packets. */
+	return arm(c, at > ts ? at : ts + 1);
 }
 
 static void note_path(struct conn *c)

@@ -42,7 +42,8 @@ struct stream {
 	enum body body;
 	uint64_t left;
 	char page[MAX_PAGE];
-	uint64_t next; /* BODY_SLOW: not before; UINT64_MAX: not waiting */
+	uint64_t next; /* BODY_SLOW: the next octets not before */
+	bool waiting; /* for that time, and not for the peer to read on */
 };
 
 LIST_HEAD(stream_list, stream);
@@ -83,7 +84,8 @@ static nghttp3_ssize read_body(nghttp3_conn *lib, int64_t id, nghttp3_vec *vec, 
 		vec[n++].len = (size_t)s->left;
 		s->left = 0;
 	} else if (s->body == BODY_SLOW && s->left) {
-		if (now < s->next)
+		s->waiting = now < s->next;
+		if (s->waiting)
 			return NGHTTP3_ERR_WOULDBLOCK;
 		vec[n].base = filler;
 		vec[n].len = s->left < SLOW_CHUNK ? (size_t)s->left : SLOW_CHUNK;
@@ -96,10 +98,8 @@ static nghttp3_ssize read_body(nghttp3_conn *lib, int64_t id, nghttp3_vec *vec, 
 			s->left -= vec[n].len;
 		}
 	}
-	if (!s->left) {
+	if (!s->left)
 		*flags |= NGHTTP3_DATA_FLAG_EOF;
-		s->next = UINT64_MAX;
-	}
 	return (nghttp3_ssize)n;
 }
 
@@ -192,7 +192,6 @@ static int answer(struct http *h, struct stream *s)
 	bool head = !strcmp(s->method, "HEAD");
 
 	s->answered = true;
-	s->next = s->body == BODY_SLOW && s->left ? 0 : UINT64_MAX;
 	snprintf(length, sizeof(length), "%" PRIu64, s->left);
 	snprintf(code, sizeof(code), "%u", status);
 	headers[0] = header(":status", code);
@@ -214,7 +213,6 @@ static int begin_headers(nghttp3_conn *lib, int64_t id, void *user, void *stream
 		return NGHTTP3_ERR_CALLBACK_FAILURE;
 	s->id = id;
 	s->early = h->early;
-	s->next = UINT64_MAX;
 	LIST_INSERT_HEAD(&h->streams, s, all);
 	return nghttp3_conn_set_stream_user_data(lib, id, s);
 }
@@ -392,7 +390,7 @@ uint64_t http_deadline(const struct http *h)
 	const struct stream *s = LIST_FIRST(&h->streams);
 
 	for (; s; s = LIST_NEXT(s, all)) {
-		if (s->next < at)
+		if (s->waiting && s->next < at)
 			at = s->next;
 	}
 	return at;
@@ -403,7 +401,9 @@ void http_tick(struct http *h, uint64_t now)
 	struct stream *s = LIST_FIRST(&h->streams);
 
 	for (; s; s = LIST_NEXT(s, all)) {
-		if (s->next <= now)
+		if (s->waiting && s->next <= now) {
+			s->waiting = false;
 			nghttp3_conn_resume_stream(h->lib, s->id);
+		}
 	}
 }
