@@ -11,14 +11,14 @@
 enum tier { TIER_OFFLOAD, TIER_DRIVER, TIER_GENERIC, TIER_COUNT, TIER_NONE = TIER_COUNT };
 
 struct tier_info {
-	const char *name;	  /* "offload", "driver", "generic" */
-	const char *program;	  /* name in the BPF object */
-	__u32 xdp_flags;	  /* XDP_FLAGS_HW_MODE, _DRV_MODE, _SKB_MODE */
+	const char *name; /* "offload", "driver", "generic" */
+	const char *program; /* name in the BPF object */
+	__u32 xdp_flags; /* XDP_FLAGS_HW_MODE, _DRV_MODE, _SKB_MODE */
 	const unsigned char *object; /* the ELF file, embedded */
 	size_t object_size;
 };
 
-extern const struct tier_info tiers[TIER_COUNT];
+extern const struct tier_info *const tiers; /* TIER_COUNT of them */
 
 /* Also takes hw; native, drv; skb. TIER_NONE if it is none of them. */
 enum tier tier_by_name(const char *name);
