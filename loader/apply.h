@@ -10,11 +10,11 @@
 #include "config.h"
 
 struct apply_result {
-	bool changed;	     /* something was written (or would be, with dry_run) */
+	bool changed; /* something was written (or would be, with dry_run) */
 	uint32_t generation; /* that packets use now */
 	uint32_t n_servers, n_unresolved;
-	json_t *changes;     /* config_diff() between what ran and the file */
-	json_t *unresolved;  /* [{"server":…, "pool":…, "address":…, "problem":…}] */
+	json_t *changes; /* config_diff() between what ran and the file */
+	json_t *unresolved; /* [{"server":…, "pool":…, "address":…, "problem":…}] */
 };
 
 /*

@@ -16,9 +16,9 @@
 #define ATTACH_ROOT "/sys/fs/bpf/shunt/" LB_ABI_DIR
 
 struct attach_options {
-	bool replace;	 /* take a foreign program's place */
-	bool reload;	 /* make new maps and programs even if ours are there and current */
-	bool exclusive;	 /* no dispatcher */
+	bool replace; /* take a foreign program's place */
+	bool reload; /* make new maps and programs even if ours are there and current */
+	bool exclusive; /* no dispatcher */
 	struct plan_sizes sizes;
 };
 
@@ -30,7 +30,7 @@ struct attachment {
 	uint32_t program_id;
 	char tag[17]; /* of the program, hex */
 	bool dispatcher;
-	bool stack;   /* the TC program is there */
+	bool stack; /* the TC program is there */
 	bool current; /* the program is the one this loader carries */
 	struct map_set maps;
 };

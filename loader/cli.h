@@ -42,10 +42,10 @@ struct cli_common {
 struct cli_command {
 	const char *name;
 	const char *arguments; /* for the usage line: "[IFACE]" */
-	const char *summary;   /* one line */
-	const char *details;   /* for help COMMAND and the man page; may be NULL */
+	const char *summary; /* one line */
+	const char *details; /* for help COMMAND and the man page; may be NULL */
 	const struct cli_option *options; /* ends with name NULL; may be NULL */
-	size_t options_size;		  /* of the option struct, zeroed for the command */
+	size_t options_size; /* of the option struct, zeroed for the command */
 	int min_arguments, max_arguments;
 	/* common, options: filled in; argv: what is left. Returns the exit status. */
 	int (*run)(const struct cli_common *common, const void *options, int argc, char **argv);

@@ -26,14 +26,14 @@ struct config_address {
 };
 
 enum config_mode { CONFIG_MODE_IPIP, CONFIG_MODE_L2DSR };
-enum config_state { CONFIG_UP, CONFIG_DRAIN };	    /* server: draining takes no new connections */
+enum config_state { CONFIG_UP, CONFIG_DRAIN }; /* server: draining takes no new connections */
 enum config_cid_state { CONFIG_ACTIVE, CONFIG_RETIRING };
 
 struct config_interface {
 	char name[16];
-	enum tier tier;	   /* TIER_NONE: auto */
+	enum tier tier; /* TIER_NONE: auto */
 	enum tier require; /* TIER_NONE: any */
-	bool exclusive;	   /* sharing: exclusive (default) or dispatcher */
+	bool exclusive; /* sharing: exclusive (default) or dispatcher */
 };
 
 struct config_cid {
@@ -53,7 +53,7 @@ struct config_server {
 	char name[CONFIG_NAME_MAX + 1];
 	struct config_address address;
 	enum config_mode mode; /* forwarding.mode, unless the server has its own */
-	uint32_t weight;       /* 0 to 65535, default 100; 0: no new connections */
+	uint32_t weight; /* 0 to 65535, default 100; 0: no new connections */
 	enum config_state state;
 	uint32_t n_ids;
 	struct config_server_id *ids;
@@ -73,7 +73,8 @@ struct config_vip {
 };
 
 struct config_limits {
-	uint32_t servers, server_ids, vips, pools; /* highest number each; sized for two generations */
+	uint32_t servers, server_ids, vips,
+		pools; /* highest number each; sized for two generations */
 };
 
 struct config {
@@ -84,7 +85,7 @@ struct config {
 	struct config_vip *vips;
 	enum config_mode mode;
 	struct config_address source_v4, source_v6; /* outer source of ipip */
-	uint32_t rows;				    /* of the fallback table, a power of two */
+	uint32_t rows; /* of the fallback table, a power of two */
 	struct config_limits limits;
 };
 

@@ -14,7 +14,7 @@
 /* How much the maps hold: max_entries of each. Everything but counters holds two generations. */
 struct plan_sizes {
 	uint32_t vip_buckets, sid_buckets, rows, servers; /* entries a generation */
-	uint32_t vips;					  /* vip_stats, stats: highest VIP number */
+	uint32_t vips; /* vip_stats, stats: highest VIP number */
 	uint32_t pools;
 };
 
@@ -27,7 +27,7 @@ struct plan_hop {
 	uint32_t egress; /* ifindex, 0: where packets come in */
 	uint8_t destination_mac[6], source_mac[6];
 	struct config_address source; /* of the route, for ipip without a source in the file */
-	char problem[120];	      /* why it is not resolved */
+	char problem[120]; /* why it is not resolved */
 };
 
 /* Numbers given to names: kept from one apply to the next, so that counters keep their meaning. */
@@ -36,15 +36,15 @@ struct plan_numbers;
 struct plan {
 	const struct config *config; /* not owned */
 	struct plan_sizes sizes;
-	uint32_t n_servers;	       /* of all pools */
-	uint32_t *server_number;       /* by position: pools in order, servers in order; from 1 */
-	uint32_t *vip_number;	       /* by position in config->vips; from 1 */
-	struct lb_bucket *vip_table;   /* sizes.vip_buckets */
-	struct lb_bucket *sid_table;   /* sizes.sid_buckets */
+	uint32_t n_servers; /* of all pools */
+	uint32_t *server_number; /* by position: pools in order, servers in order; from 1 */
+	uint32_t *vip_number; /* by position in config->vips; from 1 */
+	struct lb_bucket *vip_table; /* sizes.vip_buckets */
+	struct lb_bucket *sid_table; /* sizes.sid_buckets */
 	struct lb_cid_config cids[8];
 	uint32_t row_shift;
-	uint32_t *rows;		       /* (pools + 1) << row_shift */
-	struct lb_server *servers;     /* sizes.servers, by number */
+	uint32_t *rows; /* (pools + 1) << row_shift */
+	struct lb_server *servers; /* sizes.servers, by number */
 };
 
 /* The servers of a config in the order of plan->server_number. NULL past the last one. */
@@ -57,8 +57,8 @@ const struct config_server *plan_server(const struct config *config, uint32_t po
  * `problem` (needs, has, which limit).
  */
 int plan_build(const struct config *config, const struct plan_sizes *sizes,
-	       const struct plan_hop *hops, const json_t *before, struct plan **plan,
-	       char *problem, size_t problem_size);
+	       const struct plan_hop *hops, const json_t *before, struct plan **plan, char *problem,
+	       size_t problem_size);
 void plan_free(struct plan *plan);
 /* The numbers as `before` takes them. New reference. */
 json_t *plan_numbers_json(const struct plan *plan);

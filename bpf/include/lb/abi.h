@@ -18,57 +18,57 @@
 
 #include <linux/types.h>
 
-#define LB_ABI		1
-#define LB_ABI_DIR	"abi1"
-#define LB_MAGIC	0x746e7573u /* "sunt", read as octets: neither 0 nor a small number */
+#define LB_ABI	   1
+#define LB_ABI_DIR "abi1"
+#define LB_MAGIC   0x746e7573u /* "sunt", read as octets: neither 0 nor a small number */
 
 /* BPF object names hold at most 15 characters. */
-#define LB_MAP_META		"meta_map"
-#define LB_MAP_GENERATION	"generation_map"
-#define LB_MAP_VIP		"vip_map"
-#define LB_MAP_CID_CONFIG	"cid_config_map"
-#define LB_MAP_SID		"sid_map"
-#define LB_MAP_ROW		"row_map"
-#define LB_MAP_SERVER		"server_map"
-#define LB_MAP_REASON_STATS	"reason_stats"
-#define LB_MAP_VIP_STATS	"vip_stats"
-#define LB_MAP_SERVER_STATS	"server_stats"
-#define LB_MAP_CID_STATS	"cid_stats"
-#define LB_MAP_EGRESS		"egress_map"	/* host tiers: devices to redirect to */
-#define LB_MAP_TEXT		"text_map"	/* host only: the applied file, for the loader */
-#define LB_MAP_STACK_STATS	"stats"		/* TC */
-#define LB_MAP_PEER		"peer_map"	/* decapsulator: balancers it believes */
-#define LB_MAP_DECAP_STATS	"decap_stats"
+#define LB_MAP_META	    "meta_map"
+#define LB_MAP_GENERATION   "generation_map"
+#define LB_MAP_VIP	    "vip_map"
+#define LB_MAP_CID_CONFIG   "cid_config_map"
+#define LB_MAP_SID	    "sid_map"
+#define LB_MAP_ROW	    "row_map"
+#define LB_MAP_SERVER	    "server_map"
+#define LB_MAP_REASON_STATS "reason_stats"
+#define LB_MAP_VIP_STATS    "vip_stats"
+#define LB_MAP_SERVER_STATS "server_stats"
+#define LB_MAP_CID_STATS    "cid_stats"
+#define LB_MAP_EGRESS	    "egress_map" /* host tiers: devices to redirect to */
+#define LB_MAP_TEXT	    "text_map" /* host only: the applied file, for the loader */
+#define LB_MAP_STACK_STATS  "stats" /* TC */
+#define LB_MAP_PEER	    "peer_map" /* decapsulator: balancers it believes */
+#define LB_MAP_DECAP_STATS  "decap_stats"
 
-#define LB_PROG_OFFLOAD		"shunt_offload"
-#define LB_PROG_DRIVER		"shunt_driver"
-#define LB_PROG_GENERIC		"shunt_generic"
-#define LB_PROG_STACK		"shunt_stack"
-#define LB_PROG_DECAP		"shunt_decap"
+#define LB_PROG_OFFLOAD "shunt_offload"
+#define LB_PROG_DRIVER	"shunt_driver"
+#define LB_PROG_GENERIC "shunt_generic"
+#define LB_PROG_STACK	"shunt_stack"
+#define LB_PROG_DECAP	"shunt_decap"
 
 /* draft-ietf-quic-load-balancers sections 3.1 and 5: three bits name the config, 7 names none. */
-#define LB_CONFIG_IDS		7
-#define LB_CONFIG_RESERVED	7
-#define LB_SERVER_ID_MIN	1
-#define LB_SERVER_ID_MAX	15
-#define LB_NONCE_MIN		4
-#define LB_NONCE_MAX		18
-#define LB_BODY_MAX		19 /* server id and nonce together: a CID of QUIC v1 has 20 octets */
-#define LB_CID_MAX		20
+#define LB_CONFIG_IDS	   7
+#define LB_CONFIG_RESERVED 7
+#define LB_SERVER_ID_MIN   1
+#define LB_SERVER_ID_MAX   15
+#define LB_NONCE_MIN	   4
+#define LB_NONCE_MAX	   18
+#define LB_BODY_MAX	   19 /* server id and nonce together: a CID of QUIC v1 has 20 octets */
+#define LB_CID_MAX	   20
 
-#define LB_SLOTS		2  /* slots a bucket: two of 24 octets are what a card's entry holds */
-#define LB_KEY_WORDS		5
+#define LB_SLOTS     2 /* slots a bucket: two of 24 octets are what a card's entry holds */
+#define LB_KEY_WORDS 5
 
 /* What the maps hold when the file says nothing; the loader sets max_entries from its limits. */
-#define LB_DEFAULT_SERVERS	1023
-#define LB_DEFAULT_SERVER_IDS	4096
-#define LB_DEFAULT_VIPS		64
-#define LB_DEFAULT_POOLS	16
-#define LB_DEFAULT_ROWS		4096
-#define LB_MAX_SERVERS		65535
-#define LB_MAX_VIPS		4095
-#define LB_MAX_POOLS		4095
-#define LB_MAX_ROWS		65536
+#define LB_DEFAULT_SERVERS    1023
+#define LB_DEFAULT_SERVER_IDS 4096
+#define LB_DEFAULT_VIPS	      64
+#define LB_DEFAULT_POOLS      16
+#define LB_DEFAULT_ROWS	      4096
+#define LB_MAX_SERVERS	      65535
+#define LB_MAX_VIPS	      4095
+#define LB_MAX_POOLS	      4095
+#define LB_MAX_ROWS	      65536
 
 /* meta_map[0]. A zeroed entry (no magic) is a map that nobody has filled yet. */
 struct lb_meta {
@@ -83,13 +83,13 @@ struct lb_meta {
  * the generation, so that a file with another number of rows needs no new maps.
  */
 struct lb_generation {
-	__u32 number;	   /* counts applies, from 1; 0: unset */
-	__u32 vip_base;	   /* first bucket in vip_map */
-	__u32 vip_mask;	   /* buckets - 1 */
-	__u32 sid_base;	   /* first bucket in sid_map */
-	__u32 sid_mask;	   /* buckets - 1 */
-	__u32 row_base;	   /* first row in row_map of pool 0 */
-	__u32 row_shift;   /* log2 of the rows a pool has */
+	__u32 number; /* counts applies, from 1; 0: unset */
+	__u32 vip_base; /* first bucket in vip_map */
+	__u32 vip_mask; /* buckets - 1 */
+	__u32 sid_base; /* first bucket in sid_map */
+	__u32 sid_mask; /* buckets - 1 */
+	__u32 row_base; /* first row in row_map of pool 0 */
+	__u32 row_shift; /* log2 of the rows a pool has */
 	__u32 server_base; /* server_map entry of server 0, which stays unset */
 	__u32 config_base; /* cid_config_map entry of config id 0 */
 	__u32 pad;
@@ -115,7 +115,7 @@ struct lb_bucket {
  */
 #define LB_VIP_KEY(ip_version, port_be) ((__u32)(ip_version) << 16 | (__u16)(port_be))
 #define LB_VIP_VALUE(vip, pool)		((__u32)(pool) << 16 | (__u32)(vip))
-#define LB_VIP_NUMBER(value)		((value) & 0xffff)
+#define LB_VIP_NUMBER(value)		((value)&0xffff)
 #define LB_VIP_POOL(value)		((value) >> 16)
 
 /*
@@ -148,9 +148,9 @@ enum lb_mode {
 /* server_map[generation's base + server number]. Unset when nobody knows the way there. */
 struct lb_server {
 	__u8 destination_mac[6]; /* of the next hop */
-	__u8 source_mac[6];	 /* of the egress interface */
-	__u32 egress;		 /* ifindex to redirect to; 0: transmit on the interface it came in */
-	__u32 destination[4];	 /* of the outer header; IPv4 in word 0 */
+	__u8 source_mac[6]; /* of the egress interface */
+	__u32 egress; /* ifindex to redirect to; 0: transmit on the interface it came in */
+	__u32 destination[4]; /* of the outer header; IPv4 in word 0 */
 	__u32 source[4];
 	__u8 mode; /* enum lb_mode */
 	__u8 pad;
@@ -176,9 +176,9 @@ struct lb_peer {
 	__u32 address[4];
 };
 
-#define LB_ASSERT_ENTRY(key, value)                                                              \
-	_Static_assert(sizeof(value) <= 56 && ((sizeof(key) + 7) & ~7ul) +                       \
-			       ((sizeof(value) + 7) & ~7ul) <= 64,                               \
+#define LB_ASSERT_ENTRY(key, value)                                                             \
+	_Static_assert(sizeof(value) <= 56 &&                                                   \
+			       ((sizeof(key) + 7) & ~7ul) + ((sizeof(value) + 7) & ~7ul) <= 64, \
 		       #value " does not fit a card's map entry")
 
 LB_ASSERT_ENTRY(__u32, struct lb_meta);

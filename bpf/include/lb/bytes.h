@@ -38,12 +38,12 @@ static LB_INLINE __u32 lb_load32(const void *p)
 
 /* Host order to network order and back; the constant form serves case labels. */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define LB_BE16(x)   ((__u16)__builtin_bswap16(x))
-#define LB_BE32(x)   ((__u32)__builtin_bswap32(x))
-#define LB_CONST16(x) ((__u16)((((x) & 0xff) << 8) | (((x) >> 8) & 0xff)))
+#define LB_BE16(x)    ((__u16)__builtin_bswap16(x))
+#define LB_BE32(x)    ((__u32)__builtin_bswap32(x))
+#define LB_CONST16(x) ((__u16)((((x)&0xff) << 8) | (((x) >> 8) & 0xff)))
 #else
-#define LB_BE16(x)   ((__u16)(x))
-#define LB_BE32(x)   ((__u32)(x))
+#define LB_BE16(x)    ((__u16)(x))
+#define LB_BE32(x)    ((__u32)(x))
 #define LB_CONST16(x) ((__u16)(x))
 #endif
 

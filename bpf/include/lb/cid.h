@@ -32,7 +32,7 @@ static LB_INLINE enum lb_reason lb_cid_server_id(const struct lb_cid_config *con
 		return LB_REASON_hash_unknown_config;
 	if (dcid->length < 1 + length + config->nonce_length)
 		return LB_REASON_hash_short_dcid;
-	/*
+		/*
 	 * Whole words, masked: the card's verifier takes no copy of run-time length. A word that begins
 	 * inside the server id ends inside the body, for the nonce has four octets at least.
 	 */

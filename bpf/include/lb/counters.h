@@ -10,46 +10,48 @@
  * Each packet an XDP tier sees ends with exactly one reason, so the reasons add up to the packets.
  * X(name, verdict, help); verdict is PASS (left to the next tier, untouched) or FORWARD.
  */
-#define LB_REASONS(X)                                                                            \
-	X(no_config, PASS, "no configuration has been applied yet")                              \
-	X(not_ip, PASS, "neither IPv4 nor IPv6, or more than two VLAN tags")                     \
-	X(malformed, PASS, "a header is cut short or contradicts the frame's length")            \
-	X(fragment, PASS, "an IP fragment: QUIC does not send them")                             \
-	X(ip_options, PASS, "IPv6 extension headers that are too many, too long or a source route") \
-	X(not_udp, PASS, "another protocol than UDP")                                            \
-	X(not_vip, PASS, "for none of the VIPs")                                                 \
-	X(no_server, PASS, "the VIP's pool has no server that takes new connections")            \
-	X(no_next_hop, PASS, "the way to the server (egress, MAC address) is not known")         \
-	X(ttl_expired, PASS, "TTL or hop limit would reach zero")                                \
-	X(no_headroom, PASS, "no room in front of the frame for the outer header")               \
-	X(cid, FORWARD, "by the server id in the connection ID")                                 \
+#define LB_REASONS(X)                                                                              \
+	X(no_config, PASS, "no configuration has been applied yet")                                \
+	X(not_ip, PASS, "neither IPv4 nor IPv6, or more than two VLAN tags")                       \
+	X(malformed, PASS, "a header is cut short or contradicts the frame's length")              \
+	X(fragment, PASS, "an IP fragment: QUIC does not send them")                               \
+	X(ip_options, PASS,                                                                        \
+	  "IPv6 extension headers that are too many, too long or a source route")                  \
+	X(not_udp, PASS, "another protocol than UDP")                                              \
+	X(not_vip, PASS, "for none of the VIPs")                                                   \
+	X(no_server, PASS, "the VIP's pool has no server that takes new connections")              \
+	X(no_next_hop, PASS, "the way to the server (egress, MAC address) is not known")           \
+	X(ttl_expired, PASS, "TTL or hop limit would reach zero")                                  \
+	X(no_headroom, PASS, "no room in front of the frame for the outer header")                 \
+	X(cid, FORWARD, "by the server id in the connection ID")                                   \
 	X(hash_no_dcid, FORWARD, "by the 4-tuple: no connection ID, or it runs past the datagram") \
-	X(hash_reserved_config, FORWARD, "by the 4-tuple: config id 7, which names no config")   \
-	X(hash_unknown_config, FORWARD, "by the 4-tuple: no config has this id")                 \
-	X(hash_short_dcid, FORWARD, "by the 4-tuple: shorter than its config's CIDs")            \
-	X(hash_unknown_server_id, FORWARD, "by the 4-tuple: no server of the pool has this server id")
+	X(hash_reserved_config, FORWARD, "by the 4-tuple: config id 7, which names no config")     \
+	X(hash_unknown_config, FORWARD, "by the 4-tuple: no config has this id")                   \
+	X(hash_short_dcid, FORWARD, "by the 4-tuple: shorter than its config's CIDs")              \
+	X(hash_unknown_server_id, FORWARD,                                                         \
+	  "by the 4-tuple: no server of the pool has this server id")
 
 enum lb_reason {
 #define X(name, verdict, help) LB_REASON_##name,
 	LB_REASONS(X)
 #undef X
-	LB_REASON_COUNT,
+		LB_REASON_COUNT,
 };
 
 /* decap_stats of the server's decapsulator: one a packet, so they add up too. */
-#define LB_DECAP_COUNTERS(X)                                                                     \
-	X(not_tunnel, "not IP in IP: left to the host")                                          \
-	X(stranger, "IP in IP from an address that is no balancer of ours: left to the host")    \
-	X(malformed, "the outer or inner header is cut short: left to the host")                 \
-	X(fragment, "a fragment of an encapsulated packet: left to the host")                    \
-	X(ecn_drop, "dropped: congestion marked, and the sender does not know ECN (RFC 6040)")   \
+#define LB_DECAP_COUNTERS(X)                                                                   \
+	X(not_tunnel, "not IP in IP: left to the host")                                        \
+	X(stranger, "IP in IP from an address that is no balancer of ours: left to the host")  \
+	X(malformed, "the outer or inner header is cut short: left to the host")               \
+	X(fragment, "a fragment of an encapsulated packet: left to the host")                  \
+	X(ecn_drop, "dropped: congestion marked, and the sender does not know ECN (RFC 6040)") \
 	X(decapsulated, "the outer header was taken off")
 
 enum lb_decap_counter {
 #define X(name, help) LB_DECAP_##name,
 	LB_DECAP_COUNTERS(X)
 #undef X
-	LB_DECAP_COUNT,
+		LB_DECAP_COUNT,
 };
 
 #endif

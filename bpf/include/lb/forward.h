@@ -56,8 +56,8 @@ static LB_INLINE int lb_write_link(__u8 *at, const void *end, const struct lb_pk
 static LB_INLINE void lb_write_ipv4(__u8 *at, const struct lb_pkt *pkt,
 				    const struct lb_server *server)
 {
-	__u32 first = LB_BE32(0x45000000 | pkt->traffic_class << 16 |
-			      (pkt->ip_length + LB_IPV4_LENGTH));
+	__u32 first =
+		LB_BE32(0x45000000 | pkt->traffic_class << 16 | (pkt->ip_length + LB_IPV4_LENGTH));
 	__u32 inner = pkt->ip_version == 4 ? LB_PROTO_IPIP : LB_PROTO_IPV6;
 	__u32 third = LB_BE32(LB_OUTER_TTL << 24 | inner << 16);
 	__u32 sum = lb_csum_word(first) + LB_CONST16(LB_IPV4_DF) + lb_csum_word(third) +

@@ -18,12 +18,12 @@
 #define LB_COUNTER_MAP BPF_MAP_TYPE_ARRAY
 #endif
 
-#define LB_MAP(name, map_type, value_type, entries)                                              \
-	struct {                                                                                 \
-		__uint(type, map_type);                                                          \
-		__type(key, __u32);                                                              \
-		__type(value, value_type);                                                       \
-		__uint(max_entries, entries);                                                    \
+#define LB_MAP(name, map_type, value_type, entries) \
+	struct {                                    \
+		__uint(type, map_type);             \
+		__type(key, __u32);                 \
+		__type(value, value_type);          \
+		__uint(max_entries, entries);       \
 	} name SEC(".maps")
 
 LB_MAP(meta_map, BPF_MAP_TYPE_ARRAY, struct lb_meta, 1);

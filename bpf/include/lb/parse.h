@@ -11,17 +11,17 @@
 
 #include "lb/packet.h"
 
-#define LB_ETH_LENGTH	  14
-#define LB_IPV4_LENGTH	  20
-#define LB_IPV6_LENGTH	  40
-#define LB_UDP_LENGTH	  8
+#define LB_ETH_LENGTH  14
+#define LB_IPV4_LENGTH 20
+#define LB_IPV6_LENGTH 40
+#define LB_UDP_LENGTH  8
 
 #define LB_ETHERTYPE_IPV4 0x0800
 #define LB_ETHERTYPE_IPV6 0x86dd
 #define LB_ETHERTYPE_VLAN 0x8100
 #define LB_ETHERTYPE_QINQ 0x88a8
 
-#define LB_IPV4_FRAGMENT  0x3fff /* more-fragments flag and offset */
+#define LB_IPV4_FRAGMENT 0x3fff /* more-fragments flag and offset */
 
 enum {
 	LB_PROTO_HOPOPTS = 0,

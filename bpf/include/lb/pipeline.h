@@ -47,8 +47,8 @@ static LB_INLINE enum lb_step lb_route_by_cid(struct lb_pkt *pkt)
 		return LB_NEXT;
 
 	key.word[4] = LB_SID_KEY(pkt->pool, id);
-	pkt->server = lb_table_find(&sid_map, &key, pkt->generation->sid_base,
-				    pkt->generation->sid_mask);
+	pkt->server =
+		lb_table_find(&sid_map, &key, pkt->generation->sid_base, pkt->generation->sid_mask);
 	pkt->reason = LB_REASON_hash_unknown_server_id;
 	if (!pkt->server)
 		return LB_NEXT;

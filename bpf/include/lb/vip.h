@@ -66,8 +66,7 @@ static LB_INLINE enum lb_step lb_find_vip(struct lb_pkt *pkt)
 		return lb_pass(pkt, LB_REASON_malformed);
 	key.word[4] = LB_VIP_KEY(pkt->ip_version, *(const __u16 *)(udp + 2));
 
-	value = lb_table_find(&vip_map, &key, pkt->generation->vip_base,
-			      pkt->generation->vip_mask);
+	value = lb_table_find(&vip_map, &key, pkt->generation->vip_base, pkt->generation->vip_mask);
 	if (!value)
 		return lb_pass(pkt, LB_REASON_not_vip);
 	pkt->vip = LB_VIP_NUMBER(value);

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Tables, JSON documents and failures on their way to the user.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "out.h"
+
+struct out out;
+
+static const char *const colors[] = {
+	[OUT_PLAIN] = "",	 [OUT_GOOD] = "\033[32m", [OUT_BAD] = "\033[31m",
+	[OUT_WARN] = "\033[33m", [OUT_DIM] = "\033[2m",	  [OUT_BOLD] = "\033[1m",
+};
+
+#define COLUMNS_MAX 16
+
+struct out_table {
+	size_t columns, rows, room;
+	bool right[COLUMNS_MAX];
+	size_t width[COLUMNS_MAX];
+	enum out_color *color; /* of each row */
+	char **cells; /* rows * columns */
+};
+
+void out_init(bool json, bool pretty, const char *when)
+{
+	out.json = json;
+	out.pretty = pretty;
+	out.color = !strcmp(when, "always") ||
+		    (!strcmp(when, "auto") && isatty(STDOUT_FILENO) && !getenv("NO_COLOR"));
+}
+
+void out_text(const char *format, ...)
+{
+	va_list arguments;
+
+	if (out.json)
+		return;
+	va_start(arguments, format);
+	vprintf(format, arguments);
+	va_end(arguments);
+}
+
+static void table_add(struct out_table *table, enum out_color color, const char *const *cells)
+{
+	if (table->rows == table->room) {
+		size_t room = table->room ? table->room * 2 : 16;
+		char **grown = realloc(table->cells, room * table->columns * sizeof(*grown));
+		enum out_color *shades;
+
+		if (!grown)
+			return;
+		table->cells = grown;
+		shades = realloc(table->color, room * sizeof(*shades));
+		if (!shades)
+			return;
+		table->color = shades;
+		table->room = room;
+	}
+	for (size_t i = 0; i < table->columns; i++) {
+		const char *cell = cells[i] ? cells[i] : "";
+		size_t length = strlen(cell);
+
+		table->cells[table->rows * table->columns + i] = strdup(cell);
+		if (length > table->width[i])
+			table->width[i] = length;
+	}
+	table->color[table->rows++] = color;
+}
+
+struct out_table *out_table_begin(size_t columns, const char *const *headings)
+{
+	const char *plain[COLUMNS_MAX];
+	struct out_table *table;
+
+	if (out.json || columns > COLUMNS_MAX)
+		return NULL;
+	table = calloc(1, sizeof(*table));
+	if (!table)
+		return NULL;
+	table->columns = columns;
+	for (size_t i = 0; i < columns; i++) {
+		table->right[i] = headings[i][0] == '>';
+		plain[i] = headings[i] + table->right[i];
+	}
+	table_add(table, OUT_BOLD, plain);
+	return table;
+}
+
+void out_table_row(struct out_table *table, enum out_color color, const char *const *cells)
+{
+	if (table)
+		table_add(table, color, cells);
+}
+
+static void print_row(const struct out_table *table, size_t row)
+{
+	bool colored = out.color && table->color[row] != OUT_PLAIN;
+
+	if (colored)
+		fputs(colors[table->color[row]], stdout);
+	for (size_t i = 0; i < table->columns; i++) {
+		const char *cell = table->cells[row * table->columns + i];
+		bool last = i + 1 == table->columns;
+
+		if (table->right[i])
+			printf("%*s%s", (int)table->width[i], cell ? cell : "", last ? "" : "  ");
+		else if (last)
+			printf("%s", cell ? cell : "");
+		else
+			printf("%-*s  ", (int)table->width[i], cell ? cell : "");
+	}
+	printf("%s\n", colored ? "\033[0m" : "");
+}
+
+void out_table_end(struct out_table *table)
+{
+	if (!table)
+		return;
+	for (size_t row = 0; row < table->rows; row++)
+		print_row(table, row);
+	for (size_t i = 0; i < table->rows * table->columns; i++)
+		free(table->cells[i]);
+	free(table->cells);
+	free(table->color);
+	free(table);
+}
+
+void out_json(json_t *document)
+{
+	if (out.json) {
+		json_dumpf(document, stdout,
+			   out.pretty ? JSON_INDENT(2) | JSON_PRESERVE_ORDER : JSON_PRESERVE_ORDER);
+		putchar('\n');
+	}
+	json_decref(document);
+}
+
+void out_json_line(json_t *object)
+{
+	if (out.json) {
+		json_dumpf(object, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+		putchar('\n');
+	}
+	json_decref(object);
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return text && text[0] ? json_string(text) : json_null();
+}
+
+json_t *out_reason_json(const struct reason *reason)
+{
+	if (reason->code == REASON_NONE)
+		return json_null();
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:o}", "code",
+			 reason_code_name(reason->code), "stage", text_or_null(reason->stage),
+			 "errno", text_or_null(reason_errno_name(reason->error)), "kernel",
+			 text_or_null(reason->kernel), "what", text_or_null(reason->what), "text",
+			 reason_text(reason->code), "hint", text_or_null(reason_hint(reason)));
+}
+
+int out_fail(const struct reason *reason)
+{
+	const char *hint = reason_hint(reason), *error = reason_errno_name(reason->error);
+	const char *kernel = reason->kernel[0] ? reason->kernel : error;
+	int status = reason_exit(reason);
+
+	if (out.json) {
+		out_json(json_pack("{s:s, s:o, s:i}", "schema", "shunt/error/1", "error",
+				   out_reason_json(reason), "exit", status));
+		return status;
+	}
+	log_error("%s%s%s%s%s%s%s%s", reason->what, reason->what[0] ? ": " : "",
+		  reason_text(reason->code), kernel[0] ? " (kernel: " : "", kernel,
+		  kernel[0] ? ")" : "", hint && hint[0] ? "; " : "", hint ? hint : "");
+	return status;
+}
+
+static const char *scaled(char *buffer, double value, const char *const *units)
+{
+	size_t unit = 0;
+
+	while (value >= 999.5 && units[unit + 1]) {
+		value /= 1000;
+		unit++;
+	}
+	snprintf(buffer, 16, unit && value < 99.95 ? "%.1f%s" : "%.0f%s", value, units[unit]);
+	return buffer;
+}
+
+const char *out_count(char *buffer, unsigned long long count)
+{
+	static const char *const units[] = {"", "k", "M", "G", "T", NULL};
+
+	return scaled(buffer, (double)count, units);
+}
+
+const char *out_octets(char *buffer, unsigned long long octets)
+{
+	static const char *const units[] = {" B", " kB", " MB", " GB", " TB", NULL};
+
+	return scaled(buffer, (double)octets, units);
+}

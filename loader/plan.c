@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Builds the contents of one generation of the maps from a configuration.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lb/csum.h"
+#include "plan.h"
+
+static uint32_t power_of_two(uint32_t n)
+{
+	uint32_t power = 1;
+
+	while (power < n)
+		power <<= 1;
+	return power;
+}
+
+struct plan_sizes plan_sizes(const struct config_limits *limits, uint32_t rows)
+{
+	/* As many buckets as keys: half of the slots stay free, which cuckoo hashing wants. */
+	return (struct plan_sizes){
+		.vip_buckets = power_of_two(limits->vips),
+		.sid_buckets = power_of_two(limits->server_ids),
+		.rows = (limits->pools + 1) * rows,
+		.servers = limits->servers + 1,
+		.vips = limits->vips,
+		.pools = limits->pools,
+	};
+}
+
+const struct config_server *plan_server(const struct config *config, uint32_t position,
+					uint32_t *pool)
+{
+	for (uint32_t i = 0; i < config->n_pools; i++) {
+		if (position < config->pools[i].n_servers) {
+			if (pool)
+				*pool = i;
+			return &config->pools[i].servers[position];
+		}
+		position -= config->pools[i].n_servers;
+	}
+	return NULL;
+}
+
+static uint32_t count_servers(const struct config *config)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < config->n_pools; i++)
+		n += config->pools[i].n_servers;
+	return n;
+}
+
+static int no_space(char *problem, size_t size, const char *limit, uint32_t needs, uint32_t has)
+{
+	snprintf(problem, size, "the file needs %u, the maps hold %u: raise limits.%s", needs, has,
+		 limit);
+	return -ENOSPC;
+}
+
+static int check_room(const struct config *config, const struct plan_sizes *sizes,
+		      uint32_t n_servers, char *problem, size_t size)
+{
+	uint32_t n_ids = 0;
+
+	for (uint32_t i = 0; i < n_servers; i++)
+		n_ids += plan_server(config, i, NULL)->n_ids;
+	if (n_servers >= sizes->servers)
+		return no_space(problem, size, "servers", n_servers, sizes->servers - 1);
+	if (n_ids > sizes->sid_buckets)
+		return no_space(problem, size, "server_ids", n_ids, sizes->sid_buckets);
+	if (config->n_vips > sizes->vips)
+		return no_space(problem, size, "vips", config->n_vips, sizes->vips);
+	if (config->n_pools > sizes->pools)
+		return no_space(problem, size, "pools", config->n_pools, sizes->pools);
+	if ((config->n_pools + 1) * config->rows > sizes->rows)
+		return no_space(problem, size, "pools (or fewer fallback.rows)",
+				(config->n_pools + 1) * config->rows, sizes->rows);
+	return 0;
+}
+
+/*
+ * Names that had a number keep it; new ones get the lowest that nobody had, so that a counter is not
+ * handed from one server to another while there is room.
+ */
+struct numbering {
+	const json_t *before;
+	bool *taken; /* by number */
+	uint32_t highest;
+};
+
+static uint32_t old_number(const struct numbering *numbering, const char *name)
+{
+	json_int_t number = json_integer_value(json_object_get(numbering->before, name));
+
+	return number > 0 && number <= numbering->highest ? (uint32_t)number : 0;
+}
+
+static int assign_numbers(uint32_t *numbers, uint32_t n, char *const *names, const json_t *before,
+			  uint32_t highest)
+{
+	struct numbering numbering = {before, calloc(highest + 1, 1), highest};
+	uint32_t next = 1;
+
+	if (!numbering.taken)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t number = old_number(&numbering, names[i]);
+
+		if (number && !numbering.taken[number]) {
+			numbers[i] = number;
+			numbering.taken[number] = true;
+		}
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		if (numbers[i])
+			continue;
+		while (next <= highest && numbering.taken[next])
+			next++;
+		numbers[i] = next;
+		numbering.taken[next] = true;
+	}
+	free(numbering.taken);
+	return 0;
+}
+
+static void free_names(char **names, uint32_t n)
+{
+	for (uint32_t i = 0; names && i < n; i++)
+		free(names[i]);
+	free(names);
+}
+
+/* "pool/server": unique over the file. */
+static char **server_names(const struct config *config, uint32_t n)
+{
+	char **names = calloc(n + 1, sizeof(*names));
+
+	for (uint32_t i = 0; names && i < n; i++) {
+		uint32_t pool = 0;
+		const struct config_server *server = plan_server(config, i, &pool);
+
+		if (asprintf(&names[i], "%s/%s", config->pools[pool].name, server->name) < 0) {
+			names[i] = NULL;
+			free_names(names, n);
+			return NULL;
+		}
+	}
+	return names;
+}
+
+static char **vip_names(const struct config *config)
+{
+	char **names = calloc(config->n_vips + 1, sizeof(*names));
+
+	for (uint32_t i = 0; names && i < config->n_vips; i++) {
+		names[i] = strdup(config->vips[i].name);
+		if (!names[i]) {
+			free_names(names, config->n_vips);
+			return NULL;
+		}
+	}
+	return names;
+}
+
+static int number_all(struct plan *plan, const json_t *before)
+{
+	char **servers = server_names(plan->config, plan->n_servers);
+	char **vips = vip_names(plan->config);
+	int err = -ENOMEM;
+
+	if (servers && vips)
+		err = assign_numbers(plan->server_number, plan->n_servers, servers,
+				     json_object_get(before, "servers"), plan->sizes.servers - 1);
+	if (!err)
+		err = assign_numbers(plan->vip_number, plan->config->n_vips, vips,
+				     json_object_get(before, "vips"), plan->sizes.vips);
+	free_names(vips, plan->config->n_vips);
+	free_names(servers, plan->n_servers);
+	return err;
+}
+
+static int build_vips(struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->config->n_vips; i++) {
+		const struct config_vip *vip = &plan->config->vips[i];
+		uint32_t key[LB_KEY_WORDS] = {};
+		int err;
+
+		memcpy(key, vip->address.octets, sizeof(vip->address.octets));
+		key[4] = LB_VIP_KEY(vip->address.family == AF_INET ? 4 : 6, htons(vip->port));
+		err = table_insert(plan->vip_table, plan->sizes.vip_buckets, key,
+				   LB_VIP_VALUE(plan->vip_number[i], vip->pool + 1));
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static void build_cids(struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->config->n_cids; i++) {
+		const struct config_cid *cid = &plan->config->cids[i];
+		struct lb_cid_config *entry = &plan->cids[cid->id];
+
+		entry->algorithm = LB_CID_CLEAR;
+		entry->server_id_length = cid->server_id_length;
+		entry->nonce_length = cid->nonce_length;
+		memset(entry->mask, 0xff, cid->server_id_length);
+	}
+}
+
+static int build_server_ids(struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->n_servers; i++) {
+		uint32_t pool = 0;
+		const struct config_server *server = plan_server(plan->config, i, &pool);
+
+		for (uint32_t j = 0; j < server->n_ids; j++) {
+			uint32_t key[LB_KEY_WORDS] = {};
+			int err;
+
+			memcpy(key, server->ids[j].id, server->ids[j].length);
+			key[4] = LB_SID_KEY(pool + 1, server->ids[j].config);
+			err = table_insert(plan->sid_table, plan->sizes.sid_buckets, key,
+					   plan->server_number[i]);
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}
+
+static int build_pool_rows(struct plan *plan, uint32_t pool, uint32_t first)
+{
+	const struct config_pool *servers = &plan->config->pools[pool];
+	const char **names = calloc(servers->n_servers + 1, sizeof(*names));
+	uint32_t *weights = calloc(servers->n_servers + 1, sizeof(*weights));
+	int err = -ENOMEM;
+
+	if (names && weights) {
+		for (uint32_t i = 0; i < servers->n_servers; i++) {
+			const struct config_server *server = &servers->servers[i];
+
+			names[i] = server->name;
+			weights[i] = server->state == CONFIG_UP ? server->weight : 0;
+		}
+		err = rows_fill(plan->rows + ((pool + 1) << plan->row_shift), 1u << plan->row_shift,
+				servers->n_servers, names, weights, plan->server_number + first);
+	}
+	free(weights);
+	free(names);
+	return err;
+}
+
+static int build_rows(struct plan *plan)
+{
+	uint32_t first = 0;
+
+	for (uint32_t pool = 0; pool < plan->config->n_pools; pool++) {
+		int err = build_pool_rows(plan, pool, first);
+
+		if (err)
+			return err;
+		first += plan->config->pools[pool].n_servers;
+	}
+	return 0;
+}
+
+static void build_server(struct plan *plan, const struct config_server *server,
+			 const struct plan_hop *hop, struct lb_server *entry)
+{
+	const struct config_address *source;
+	bool v4 = server->address.family == AF_INET;
+
+	memcpy(entry->destination_mac, hop->destination_mac, 6);
+	memcpy(entry->source_mac, hop->source_mac, 6);
+	entry->egress = hop->egress;
+	if (server->mode == CONFIG_MODE_L2DSR) {
+		entry->mode = LB_MODE_L2DSR;
+		return;
+	}
+	source = v4 ? &plan->config->source_v4 : &plan->config->source_v6;
+	if (!source->family)
+		source = &hop->source;
+	entry->mode = v4 ? LB_MODE_IPIP4 : LB_MODE_IPIP6;
+	memcpy(entry->destination, server->address.octets, sizeof(entry->destination));
+	memcpy(entry->source, source->octets, sizeof(entry->source));
+	entry->checksum =
+		lb_csum_fold(lb_csum_word(entry->source[0]) + lb_csum_word(entry->destination[0]));
+}
+
+static void build_servers(struct plan *plan, const struct plan_hop *hops)
+{
+	for (uint32_t i = 0; hops && i < plan->n_servers; i++)
+		if (hops[i].resolved)
+			build_server(plan, plan_server(plan->config, i, NULL), &hops[i],
+				     &plan->servers[plan->server_number[i]]);
+}
+
+static int allocate(struct plan *plan)
+{
+	const struct plan_sizes *sizes = &plan->sizes;
+
+	while ((1u << plan->row_shift) < plan->config->rows)
+		plan->row_shift++;
+	plan->server_number = calloc(plan->n_servers + 1, sizeof(*plan->server_number));
+	plan->vip_number = calloc(plan->config->n_vips + 1, sizeof(*plan->vip_number));
+	plan->vip_table = calloc(sizes->vip_buckets, sizeof(*plan->vip_table));
+	plan->sid_table = calloc(sizes->sid_buckets, sizeof(*plan->sid_table));
+	plan->rows = calloc(sizes->rows, sizeof(*plan->rows));
+	plan->servers = calloc(sizes->servers, sizeof(*plan->servers));
+	return plan->server_number && plan->vip_number && plan->vip_table && plan->sid_table &&
+			       plan->rows && plan->servers ?
+		       0 :
+		       -ENOMEM;
+}
+
+int plan_build(const struct config *config, const struct plan_sizes *sizes,
+	       const struct plan_hop *hops, const json_t *before, struct plan **result,
+	       char *problem, size_t problem_size)
+{
+	struct plan *plan = calloc(1, sizeof(*plan));
+	int err;
+
+	problem[0] = '\0';
+	if (!plan)
+		return -ENOMEM;
+	plan->config = config;
+	plan->sizes = *sizes;
+	plan->n_servers = count_servers(config);
+	err = check_room(config, sizes, plan->n_servers, problem, problem_size);
+	if (!err)
+		err = allocate(plan);
+	if (!err)
+		err = number_all(plan, before);
+	if (!err)
+		err = build_vips(plan);
+	if (!err)
+		err = build_server_ids(plan);
+	if (!err)
+		err = build_rows(plan);
+	if (err) {
+		if (err == -ENOSPC && !problem[0])
+			snprintf(problem, problem_size, "a table is too full: raise limits");
+		plan_free(plan);
+		return err;
+	}
+	build_cids(plan);
+	build_servers(plan, hops);
+	*result = plan;
+	return 0;
+}
+
+void plan_free(struct plan *plan)
+{
+	if (!plan)
+		return;
+	free(plan->servers);
+	free(plan->rows);
+	free(plan->sid_table);
+	free(plan->vip_table);
+	free(plan->vip_number);
+	free(plan->server_number);
+	free(plan);
+}
+
+json_t *plan_numbers_json(const struct plan *plan)
+{
+	json_t *servers = json_object(), *vips = json_object();
+	char **names = server_names(plan->config, plan->n_servers);
+
+	for (uint32_t i = 0; names && i < plan->n_servers; i++)
+		json_object_set_new(servers, names[i], json_integer(plan->server_number[i]));
+	free_names(names, plan->n_servers);
+	for (uint32_t i = 0; i < plan->config->n_vips; i++)
+		json_object_set_new(vips, plan->config->vips[i].name,
+				    json_integer(plan->vip_number[i]));
+	return json_pack("{s:o, s:o}", "servers", servers, "vips", vips);
+}
