@@ -35,11 +35,13 @@ void map_set_close(struct map_set *set);
 int sync_read(const struct map_set *set, struct config **config, json_t **numbers,
 	      uint32_t *generation, struct reason *reason);
 /*
- * Applies. On failure the packets still see what they saw before. *generation: the new number.
- * Writes only entries that differ from what the inactive half holds.
+ * Applies. On failure the packets still see what they saw before. *generation: the number packets
+ * use now; *changed: whether it is a new one (nothing is written when the active half already holds
+ * the plan). Writes only entries that differ from what the inactive half holds. dry_run: only
+ * finds out whether anything would change.
  */
-int sync_apply(const struct map_set *set, const struct plan *plan, uint32_t *generation,
-	       struct reason *reason);
+int sync_apply(const struct map_set *set, const struct plan *plan, bool dry_run,
+	       uint32_t *generation, bool *changed, struct reason *reason);
 
 /* Counters, summed over CPUs; counts has room for n entries from index 0. */
 int sync_counts(int fd, bool percpu, uint32_t n, struct lb_count *counts);

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One configuration into one attached tier, one at a time.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "apply.h"
+#include "nexthop.h"
+
+/* Two applies at once would write the same half: a lock on the directory of the pins. */
+static int take_lock(const struct attachment *attachment)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", ATTACH_ROOT, attachment->interface);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		flock(fd, LOCK_EX);
+	return fd; /* -1: nothing is pinned yet, so nobody else knows these maps */
+}
+
+static void note_unresolved(const struct config *config, const struct plan_hop *hops,
+			    struct apply_result *result)
+{
+	char text[INET6_ADDRSTRLEN];
+	uint32_t pool = 0;
+
+	result->unresolved = json_array();
+	for (uint32_t i = 0;; i++) {
+		const struct config_server *server = plan_server(config, i, &pool);
+
+		if (!server)
+			break;
+		result->n_servers++;
+		if (hops[i].resolved)
+			continue;
+		result->n_unresolved++;
+		json_array_append_new(result->unresolved,
+				      json_pack("{s:s, s:s, s:s, s:s}", "server", server->name,
+						"pool", config->pools[pool].name, "address",
+						config_address_text(&server->address, text),
+						"problem", hops[i].problem));
+	}
+}
+
+int apply_config(const struct attachment *attachment, const struct config *config, int timeout_ms,
+		 bool dry_run, struct apply_result *result, struct reason *reason)
+{
+	struct config *running = NULL;
+	struct plan_hop *hops = NULL;
+	struct plan *plan = NULL;
+	json_t *numbers = NULL;
+	char problem[200];
+	int lock, err;
+
+	err = nexthop_resolve(config, attachment->ifindex, timeout_ms, &hops, reason);
+	if (err)
+		return err;
+	note_unresolved(config, hops, result);
+	lock = take_lock(attachment);
+	err = sync_read(&attachment->maps, &running, &numbers, &result->generation, reason);
+	if (err)
+		goto out;
+	result->changes = config_diff(running, config);
+	err = plan_build(config, &attachment->maps.sizes, hops, numbers, &plan, problem,
+			 sizeof(problem));
+	if (err) {
+		reason_set(reason, err == -ENOSPC ? REASON_CAPACITY : REASON_UNKNOWN, "plan", -err,
+			   "%s %s: %s", attachment->interface, tiers[attachment->tier].name,
+			   problem);
+		goto out;
+	}
+	err = sync_apply(&attachment->maps, plan, dry_run, &result->generation, &result->changed,
+			 reason);
+out:
+	plan_free(plan);
+	json_decref(numbers);
+	config_free(running);
+	if (lock >= 0)
+		close(lock);
+	free(hops);
+	return err;
+}
+
+void apply_result_free(struct apply_result *result)
+{
+	json_decref(result->changes);
+	json_decref(result->unresolved);
+	result->changes = NULL;
+	result->unresolved = NULL;
+}

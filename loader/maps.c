@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A tier's maps as a set: sized before load, taken from an object or from pins, checked against the
+ * layout this loader was built with.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sync.h"
+
+#define TEXT_PIECES 8192 /* two generations of up to 16 MiB; memory only for what is used */
+
+struct map_row {
+	const char *name;
+	size_t offset; /* of its descriptor in struct map_set */
+	uint32_t key_size, value_size;
+	bool host_only; /* the offload tier has none */
+};
+
+#define ROW(map, field, key, value, host)                                              \
+	{                                                                              \
+		map, offsetof(struct map_set, field), sizeof(key), sizeof(value), host \
+	}
+static const struct map_row rows[] = {
+	ROW(LB_MAP_META, meta, __u32, struct lb_meta, false),
+	ROW(LB_MAP_GENERATION, generation, __u32, struct lb_generation, false),
+	ROW(LB_MAP_VIP, vip, __u32, struct lb_bucket, false),
+	ROW(LB_MAP_CID_CONFIG, cid_config, __u32, struct lb_cid_config, false),
+	ROW(LB_MAP_SID, sid, __u32, struct lb_bucket, false),
+	ROW(LB_MAP_ROW, row, __u32, __u32, false),
+	ROW(LB_MAP_SERVER, server, __u32, struct lb_server, false),
+	ROW(LB_MAP_REASON_STATS, reason_stats, __u32, struct lb_count, false),
+	ROW(LB_MAP_VIP_STATS, vip_stats, __u32, struct lb_count, false),
+	ROW(LB_MAP_SERVER_STATS, server_stats, __u32, struct lb_count, false),
+	ROW(LB_MAP_CID_STATS, cid_stats, __u32, struct lb_count, false),
+	ROW(LB_MAP_EGRESS, egress, __u32, __u32, true),
+	ROW(LB_MAP_TEXT, text, struct lb_text_key, char[LB_TEXT_PIECE], false),
+};
+#undef ROW
+#define N_ROWS (sizeof(rows) / sizeof(rows[0]))
+
+static int *descriptor(const struct map_set *set, const struct map_row *row)
+{
+	return (int *)((char *)set + row->offset);
+}
+
+static void set_init(struct map_set *set)
+{
+	memset(set, 0, sizeof(*set));
+	for (size_t i = 0; i < N_ROWS; i++)
+		*descriptor(set, &rows[i]) = -1;
+}
+
+void map_set_close(struct map_set *set)
+{
+	for (size_t i = 0; i < N_ROWS; i++) {
+		int *fd = descriptor(set, &rows[i]);
+
+		if (*fd >= 0)
+			close(*fd);
+		*fd = -1;
+	}
+}
+
+int map_set_size_object(struct bpf_object *object, const struct plan_sizes *sizes)
+{
+	const struct {
+		const char *name;
+		uint32_t entries;
+	} wanted[] = {
+		{LB_MAP_VIP, 2 * sizes->vip_buckets},  {LB_MAP_CID_CONFIG, 2 * (LB_CONFIG_IDS + 1)},
+		{LB_MAP_SID, 2 * sizes->sid_buckets},  {LB_MAP_ROW, 2 * sizes->rows},
+		{LB_MAP_SERVER, 2 * sizes->servers},   {LB_MAP_REASON_STATS, LB_REASON_COUNT},
+		{LB_MAP_VIP_STATS, sizes->vips + 1},   {LB_MAP_SERVER_STATS, sizes->servers},
+		{LB_MAP_CID_STATS, LB_CONFIG_IDS + 1}, {LB_MAP_STACK_STATS, sizes->vips + 1},
+	};
+
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(object, wanted[i].name);
+		int err = map ? bpf_map__set_max_entries(map, wanted[i].entries) : 0;
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static uint32_t entries(int fd)
+{
+	struct bpf_map_info info = {};
+	__u32 length = sizeof(info);
+
+	return fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &length) ? 0 : info.max_entries;
+}
+
+static bool is_percpu(int fd)
+{
+	struct bpf_map_info info = {};
+	__u32 length = sizeof(info);
+
+	return !bpf_obj_get_info_by_fd(fd, &info, &length) &&
+	       info.type == BPF_MAP_TYPE_PERCPU_ARRAY;
+}
+
+/* The maps themselves know how large they are: nothing to keep beside them. */
+static void read_sizes(struct map_set *set)
+{
+	set->percpu = is_percpu(set->reason_stats);
+	set->sizes = (struct plan_sizes){
+		.vip_buckets = entries(set->vip) / 2,
+		.sid_buckets = entries(set->sid) / 2,
+		.rows = entries(set->row) / 2,
+		.servers = entries(set->server) / 2,
+		.vips = entries(set->vip_stats) - 1,
+		.pools = LB_MAX_POOLS,
+	};
+}
+
+static int check_layout(int fd, const struct map_row *row, struct reason *reason)
+{
+	struct bpf_map_info info = {};
+	__u32 length = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &length))
+		return reason_set(reason, REASON_UNKNOWN, "map", errno, "%s", row->name);
+	if (info.key_size == row->key_size && info.value_size == row->value_size)
+		return 0;
+	return reason_set(reason, REASON_ABI, "map", EINVAL,
+			  "%s: key %u, value %u octets; this loader wants %u, %u", row->name,
+			  info.key_size, info.value_size, row->key_size, row->value_size);
+}
+
+static int create_text_map(struct reason *reason)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_NO_PREALLOC);
+	int fd = bpf_map_create(BPF_MAP_TYPE_HASH, LB_MAP_TEXT, sizeof(struct lb_text_key),
+				LB_TEXT_PIECE, TEXT_PIECES, &options);
+
+	return fd >= 0 ? fd : reason_set(reason, REASON_UNKNOWN, "map-create", errno, LB_MAP_TEXT);
+}
+
+int map_set_from_object(struct map_set *set, const struct bpf_object *object, struct reason *reason)
+{
+	int err;
+
+	set_init(set);
+	for (size_t i = 0; i < N_ROWS; i++) {
+		const struct bpf_map *map = bpf_object__find_map_by_name(object, rows[i].name);
+		int *fd = descriptor(set, &rows[i]);
+
+		if (!map)
+			continue;
+		*fd = fcntl(bpf_map__fd(map), F_DUPFD_CLOEXEC, 3);
+		err = *fd < 0 ?
+			      reason_set(reason, REASON_UNKNOWN, "map", errno, "%s", rows[i].name) :
+			      check_layout(*fd, &rows[i], reason);
+		if (err)
+			goto fail;
+	}
+	set->text = create_text_map(reason);
+	if (set->text < 0) {
+		err = set->text;
+		set->text = -1;
+		goto fail;
+	}
+	read_sizes(set);
+	return 0;
+fail:
+	map_set_close(set);
+	return err;
+}
+
+int map_set_from_pins(struct map_set *set, const char *directory, struct reason *reason)
+{
+	char path[256];
+	int err = 0;
+
+	set_init(set);
+	if (access(directory, F_OK))
+		return reason_set(reason, REASON_NOT_ATTACHED, "pins", ENOENT, "%s", directory);
+	for (size_t i = 0; i < N_ROWS && !err; i++) {
+		int *fd = descriptor(set, &rows[i]);
+
+		snprintf(path, sizeof(path), "%s/%s", directory, rows[i].name);
+		*fd = bpf_obj_get(path);
+		if (*fd >= 0)
+			err = check_layout(*fd, &rows[i], reason);
+		else if (errno == EPERM || errno == EACCES)
+			err = reason_set(reason, REASON_NO_PERMISSION, "pins", errno, "%s: CAP_BPF",
+					 path);
+		else if (!rows[i].host_only)
+			err = reason_set(reason, REASON_ABI, "pins", errno, "%s", path);
+	}
+	if (err) {
+		map_set_close(set);
+		return err;
+	}
+	read_sizes(set);
+	return 0;
+}
+
+int map_set_pin(const struct map_set *set, const char *directory, struct reason *reason)
+{
+	char path[256];
+
+	for (size_t i = 0; i < N_ROWS; i++) {
+		int fd = *descriptor(set, &rows[i]);
+
+		if (fd < 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", directory, rows[i].name);
+		if (bpf_obj_pin(fd, path))
+			return reason_set(reason, REASON_UNKNOWN, "pin", errno, "%s", path);
+		/* Who may read the maps may learn the routes; later the keys. */
+		if (chmod(path, 0600))
+			return reason_set(reason, REASON_UNKNOWN, "pin", errno, "%s", path);
+	}
+	return 0;
+}

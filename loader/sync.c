@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Writes a plan into the half of the maps that no packet reads, then turns meta_map[0].active.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sync.h"
+
+/* One table of a plan: `n` values of `size` octets, at index half * stride of its map. */
+struct image {
+	const char *name;
+	int fd;
+	const void *values;
+	uint32_t n, size, stride;
+};
+
+#define N_IMAGES 5
+
+static void images(const struct map_set *set, const struct plan *plan, struct image *image)
+{
+	const struct plan_sizes *sizes = &set->sizes;
+
+#define IMAGE(name, fd, values, n)                        \
+	{                                                 \
+		name, fd, values, n, sizeof(*(values)), n \
+	}
+	const struct image all[N_IMAGES] = {
+		IMAGE(LB_MAP_SERVER, set->server, plan->servers, sizes->servers),
+		IMAGE(LB_MAP_ROW, set->row, plan->rows, sizes->rows),
+		IMAGE(LB_MAP_SID, set->sid, plan->sid_table, sizes->sid_buckets),
+		IMAGE(LB_MAP_CID_CONFIG, set->cid_config, plan->cids, LB_CONFIG_IDS + 1),
+		IMAGE(LB_MAP_VIP, set->vip, plan->vip_table, sizes->vip_buckets),
+	};
+#undef IMAGE
+	memcpy(image, all, sizeof(all));
+}
+
+static struct lb_generation describe(const struct map_set *set, const struct plan *plan,
+				     uint32_t half, uint32_t number)
+{
+	return (struct lb_generation){
+		.number = number,
+		.vip_base = half * set->sizes.vip_buckets,
+		.vip_mask = set->sizes.vip_buckets - 1,
+		.sid_base = half * set->sizes.sid_buckets,
+		.sid_mask = set->sizes.sid_buckets - 1,
+		.row_base = half * set->sizes.rows,
+		.row_shift = plan->row_shift,
+		.server_base = half * set->sizes.servers,
+		.config_base = half * (LB_CONFIG_IDS + 1),
+	};
+}
+
+static int read_singly(const struct image *image, uint32_t base, char *values)
+{
+	for (uint32_t i = 0; i < image->n; i++) {
+		uint32_t key = base + i;
+
+		if (bpf_map_lookup_elem(image->fd, &key, values + (size_t)i * image->size))
+			return -errno;
+	}
+	return 0;
+}
+
+/* What one half of the map holds. A card's maps know no batches. */
+static int read_half(const struct image *image, uint32_t half, char *values)
+{
+	uint32_t base = half * image->stride, before = base - 1, next, got = image->n;
+	uint32_t *keys = calloc(image->n, sizeof(*keys));
+	int err;
+
+	if (!keys)
+		return -ENOMEM;
+	err = bpf_map_lookup_batch(image->fd, base ? &before : NULL, &next, keys, values, &got,
+				   NULL);
+	free(keys);
+	if ((err && errno != ENOENT) || got < image->n)
+		return read_singly(image, base, values);
+	return 0;
+}
+
+static int write_values(const struct image *image, const uint32_t *keys, const char *values,
+			uint32_t n)
+{
+	uint32_t done = n;
+
+	if (!n)
+		return 0;
+	if (!bpf_map_update_batch(image->fd, keys, values, &done, NULL) && done == n)
+		return 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (bpf_map_update_elem(image->fd, &keys[i], values + (size_t)i * image->size,
+					BPF_ANY))
+			return -errno;
+	return 0;
+}
+
+/* Makes one half of the map equal to the image; touches only what differs. */
+static int write_half(const struct image *image, uint32_t half)
+{
+	char *held = calloc(image->n, image->size), *values = calloc(image->n, image->size);
+	uint32_t *keys = calloc(image->n, sizeof(*keys)), n = 0;
+	const char *wanted = image->values;
+	int err = held && values && keys ? read_half(image, half, held) : -ENOMEM;
+
+	for (uint32_t i = 0; !err && i < image->n; i++) {
+		const char *value = wanted + (size_t)i * image->size;
+
+		if (!memcmp(held + (size_t)i * image->size, value, image->size))
+			continue;
+		keys[n] = half * image->stride + i;
+		memcpy(values + (size_t)n++ * image->size, value, image->size);
+	}
+	if (!err)
+		err = write_values(image, keys, values, n);
+	free(keys);
+	free(values);
+	free(held);
+	return err;
+}
+
+/* 1: the half holds exactly this image. */
+static int same_half(const struct image *image, uint32_t half)
+{
+	char *held = calloc(image->n, image->size);
+	int err = held ? read_half(image, half, held) : -ENOMEM;
+
+	if (!err)
+		err = !memcmp(held, image->values, (size_t)image->n * image->size);
+	free(held);
+	return err;
+}
+
+static int write_text(const struct map_set *set, uint32_t half, const char *text)
+{
+	struct lb_text_key key = {.generation = half};
+	size_t length = strlen(text) + 1;
+	char piece[LB_TEXT_PIECE];
+
+	for (size_t at = 0; at < length; at += sizeof(piece), key.piece++) {
+		size_t part = length - at < sizeof(piece) ? length - at : sizeof(piece);
+
+		memset(piece, 0, sizeof(piece));
+		memcpy(piece, text + at, part);
+		if (bpf_map_update_elem(set->text, &key, piece, BPF_ANY))
+			return -errno;
+	}
+	/* What a longer text left behind. */
+	while (!bpf_map_delete_elem(set->text, &key))
+		key.piece++;
+	return 0;
+}
+
+static char *read_text(const struct map_set *set, uint32_t half)
+{
+	struct lb_text_key key = {.generation = half};
+	char piece[LB_TEXT_PIECE], *text = NULL;
+	size_t length = 0;
+
+	while (!bpf_map_lookup_elem(set->text, &key, piece)) {
+		char *grown = realloc(text, length + sizeof(piece) + 1);
+
+		if (!grown) {
+			free(text);
+			return NULL;
+		}
+		text = grown;
+		memcpy(text + length, piece, sizeof(piece));
+		length += sizeof(piece);
+		text[length] = '\0';
+		key.piece++;
+	}
+	return text;
+}
+
+static int read_active(const struct map_set *set, struct lb_meta *meta,
+		       struct lb_generation *generation, struct reason *reason)
+{
+	uint32_t zero = 0;
+
+	memset(generation, 0, sizeof(*generation));
+	if (bpf_map_lookup_elem(set->meta, &zero, meta))
+		return reason_set(reason, REASON_UNKNOWN, "map-read", errno, LB_MAP_META);
+	if (!meta->magic)
+		return 0;
+	if (meta->magic != LB_MAGIC || meta->abi != LB_ABI)
+		return reason_set(reason, REASON_ABI, "map-read", 0, "map layout %u, not %u",
+				  meta->abi, LB_ABI);
+	if (bpf_map_lookup_elem(set->generation, &meta->active, generation))
+		return reason_set(reason, REASON_UNKNOWN, "map-read", errno, LB_MAP_GENERATION);
+	return 0;
+}
+
+int sync_read(const struct map_set *set, struct config **config, json_t **numbers,
+	      uint32_t *generation, struct reason *reason)
+{
+	struct lb_generation running;
+	struct lb_meta meta;
+	json_t *document;
+	char *text;
+	int err = read_active(set, &meta, &running, reason);
+
+	*config = NULL;
+	*generation = 0;
+	if (numbers)
+		*numbers = NULL;
+	if (err || !running.number)
+		return err;
+	text = read_text(set, meta.active);
+	document = text ? json_loads(text, 0, NULL) : NULL;
+	free(text);
+	err = document ? config_from_json(json_object_get(document, "config"), config) : -EINVAL;
+	if (err)
+		reason_set(reason, REASON_ABI, "map-read", -err, "%s cannot be read", LB_MAP_TEXT);
+	else if (numbers)
+		*numbers = json_incref(json_object_get(document, "numbers"));
+	*generation = running.number;
+	json_decref(document);
+	return err;
+}
+
+static char *make_text(const struct plan *plan)
+{
+	json_t *document = json_pack("{s:o, s:o}", "config", config_to_json(plan->config),
+				     "numbers", plan_numbers_json(plan));
+	char *text = document ? json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+
+	json_decref(document);
+	return text;
+}
+
+static bool holds_plan(const struct map_set *set, const struct image *image, uint32_t half,
+		       const char *text)
+{
+	char *held = read_text(set, half);
+	bool same = held && !strcmp(held, text);
+
+	free(held);
+	for (int i = 0; same && i < N_IMAGES; i++)
+		same = same_half(&image[i], half) == 1;
+	return same;
+}
+
+/* Devices are added before a packet may be sent there, and taken out after none is. */
+static int update_egress(const struct map_set *set, const struct plan *plan, bool remove)
+{
+	uint32_t key, next, last = 0;
+	int err = 0;
+
+	if (set->egress < 0)
+		return 0;
+	for (uint32_t i = 0; !remove && i < plan->sizes.servers; i++) {
+		key = plan->servers[i].egress;
+		if (key && key != last && bpf_map_update_elem(set->egress, &key, &key, BPF_ANY))
+			return -errno;
+		last = key;
+	}
+	if (!remove)
+		return 0;
+	for (err = bpf_map_get_next_key(set->egress, NULL, &next); !err;) {
+		bool used = false;
+
+		key = next;
+		err = bpf_map_get_next_key(set->egress, &key, &next);
+		for (uint32_t i = 0; !used && i < plan->sizes.servers; i++)
+			used = plan->servers[i].egress == key;
+		if (!used)
+			bpf_map_delete_elem(set->egress, &key);
+	}
+	return 0;
+}
+
+/* A number that a new server or VIP got starts counting at zero. */
+static void clear_new_counters(int fd, bool percpu, const json_t *before, json_t *now)
+{
+	const char *name;
+	json_t *number;
+
+	json_object_foreach(now, name, number) {
+		if (!json_object_get(before, name))
+			sync_zero_counts(fd, percpu, (uint32_t)json_integer_value(number));
+	}
+}
+
+static void clear_counters(const struct map_set *set, const struct plan *plan)
+{
+	json_t *now = plan_numbers_json(plan), *before = NULL;
+	struct config *config = NULL;
+	struct reason reason = {};
+	uint32_t generation;
+
+	sync_read(set, &config, &before, &generation, &reason);
+	clear_new_counters(set->server_stats, set->percpu, json_object_get(before, "servers"),
+			   json_object_get(now, "servers"));
+	clear_new_counters(set->vip_stats, set->percpu, json_object_get(before, "vips"),
+			   json_object_get(now, "vips"));
+	config_free(config);
+	json_decref(before);
+	json_decref(now);
+}
+
+static int write_generation(const struct map_set *set, const struct plan *plan,
+			    const struct image *image, uint32_t half, uint32_t number,
+			    const char *text, struct reason *reason)
+{
+	struct lb_generation generation = describe(set, plan, half, number);
+	const char *what = LB_MAP_EGRESS;
+	int err = update_egress(set, plan, false);
+
+	for (int i = 0; !err && i < N_IMAGES; i++) {
+		what = image[i].name;
+		err = write_half(&image[i], half);
+	}
+	if (!err) {
+		what = LB_MAP_TEXT;
+		err = write_text(set, half, text);
+	}
+	if (!err) {
+		what = LB_MAP_GENERATION;
+		if (bpf_map_update_elem(set->generation, &half, &generation, BPF_ANY))
+			err = -errno;
+	}
+	return err ? reason_set(reason, REASON_UNKNOWN, "map-write", -err, "%s", what) : 0;
+}
+
+/*
+ * The word. Afterwards no program runs that began before it: membarrier waits for an RCU grace
+ * period, so the next apply may write the half that was in use until now.
+ */
+static int turn(const struct map_set *set, uint32_t half, struct reason *reason)
+{
+	struct lb_meta meta = {.magic = LB_MAGIC, .abi = LB_ABI, .active = half};
+	uint32_t zero = 0;
+
+	if (bpf_map_update_elem(set->meta, &zero, &meta, BPF_ANY))
+		return reason_set(reason, REASON_UNKNOWN, "map-write", errno, LB_MAP_META);
+	syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+	return 0;
+}
+
+int sync_apply(const struct map_set *set, const struct plan *plan, bool dry_run,
+	       uint32_t *generation, bool *changed, struct reason *reason)
+{
+	struct image image[N_IMAGES];
+	struct lb_generation running;
+	struct lb_meta meta;
+	uint32_t half;
+	char *text;
+	int err = read_active(set, &meta, &running, reason);
+
+	if (err)
+		return err;
+	text = make_text(plan);
+	if (!text)
+		return reason_set(reason, REASON_UNKNOWN, "plan", ENOMEM, NULL);
+	images(set, plan, image);
+	half = running.number ? !meta.active : 0;
+	*generation = running.number;
+	*changed = !running.number || !holds_plan(set, image, meta.active, text);
+	if (*changed && !dry_run) {
+		clear_counters(set, plan);
+		err = write_generation(set, plan, image, half, running.number + 1, text, reason);
+		if (!err)
+			err = turn(set, half, reason);
+		if (!err) {
+			update_egress(set, plan, true);
+			*generation = running.number + 1;
+		}
+	}
+	free(text);
+	return err;
+}
