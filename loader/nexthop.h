@@ -22,6 +22,17 @@ int nexthop_resolve(const struct config *config, uint32_t ifindex, int timeout_m
 struct nexthop_watch;
 int nexthop_watch_open(struct nexthop_watch **watch, struct reason *reason);
 int nexthop_watch_fd(const struct nexthop_watch *watch);
+/*
+ * From now on only what is on the ways to these servers counts as a change; before the first call
+ * everything does. Call it after each apply.
+ */
+int nexthop_watch_follow(struct nexthop_watch *watch, const struct config *config,
+			 struct reason *reason);
+/*
+ * Has the kernel check the next hops that are followed. Packets that XDP sends do not tell it that
+ * they are in use, so without this it would not notice that one has gone or has a new address.
+ */
+void nexthop_watch_refresh(struct nexthop_watch *watch);
 /* Reads what is there (non-blocking). Returns 1 if a way may have changed, 0 if not, -errno. */
 int nexthop_watch_read(struct nexthop_watch *watch);
 void nexthop_watch_close(struct nexthop_watch *watch);

@@ -84,4 +84,20 @@ bool way_neighbour_usable(const struct way_neighbour *neighbour);
  */
 int way_neighbour_use(struct mnl_socket *nl, struct way_neighbour *neighbour);
 
+/* All links, the route to each server of a config (in plan_server()'s order), the next hops. */
+struct way_survey {
+	struct way_links links;
+	uint32_t n;
+	struct way_route *routes;
+	struct way_neighbours neighbours;
+};
+
+int way_survey(struct mnl_socket *nl, const struct config *config, struct way_survey *survey);
+void way_survey_free(struct way_survey *survey);
+/* The gateway, or the address itself. */
+const struct config_address *way_next_hop(const struct way_route *route,
+					  const struct config_address *address);
+/* The route leads through Ethernet that is up, so there is somebody to find. */
+bool way_needs_neighbour(const struct way_survey *survey, const struct way_route *route);
+
 #endif
