@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * lb/hash.h, lb/table.h and lb/tuple.h against lookup3 written anew in another language.
+ */
+#include "frame.h"
+
+#include <arpa/inet.h>
+
+#include "hash_vectors.h"
+#include "lb/hash.h"
+#include "lb/table.h"
+#include "lb/tuple.h"
+
+#define N_VECTORS (sizeof(hash_vectors) / sizeof(*hash_vectors))
+#define N_TUPLES  (sizeof(tuple_vectors) / sizeof(*tuple_vectors))
+
+static void words_of_any_number(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N_VECTORS; i++) {
+		const struct hash_vector *v = &hash_vectors[i];
+		__u32 *words = malloc(v->n * sizeof(*words));
+		struct lb_hash hash;
+
+		assert_non_null(words);
+		memcpy(words, v->words, v->n * sizeof(*words));
+		hash = lb_hash_words(words, v->n, v->seed);
+		assert_int_equal(hash.first, v->first);
+		assert_int_equal(hash.second, v->second);
+		free(words);
+	}
+}
+
+static void buckets_stay_below_the_mask(void **state)
+{
+	struct lb_table_key key = {};
+
+	(void)state;
+	for (__u32 i = 0; i < 1000; i++) {
+		struct lb_hash whole, masked;
+
+		key.word[i % LB_KEY_WORDS] += i;
+		whole = lb_hash_words(key.word, LB_KEY_WORDS, LB_SEED_TABLE);
+		masked = lb_table_buckets(&key, 0xff);
+		assert_int_equal(masked.first, whole.first & 0xff);
+		assert_int_equal(masked.second, whole.second & 0xff);
+		masked = lb_table_buckets(&key, 0);
+		assert_int_equal(masked.first | masked.second, 0);
+	}
+}
+
+static void slots_of_a_bucket(void **state)
+{
+	struct lb_table_key key = {{1, 2, 3, 4, 5}};
+	struct lb_bucket bucket = {};
+
+	(void)state;
+	assert_int_equal(lb_bucket_find(&bucket, &key), 0);
+	for (int slot = 0; slot < LB_SLOTS; slot++) {
+		memset(&bucket, 0, sizeof(bucket));
+		memcpy(bucket.slot[slot].key, key.word, sizeof(key.word));
+		bucket.slot[slot].value = 7;
+		assert_int_equal(lb_bucket_find(&bucket, &key), 7);
+		for (int word = 0; word < LB_KEY_WORDS; word++) {
+			for (int bit = 0; bit < 32; bit++) {
+				bucket.slot[slot].key[word] ^= 1u << bit;
+				assert_int_equal(lb_bucket_find(&bucket, &key), 0);
+				bucket.slot[slot].key[word] ^= 1u << bit;
+			}
+		}
+		bucket.slot[1 - slot].value = 9; /* of the key of zeros */
+		assert_int_equal(lb_bucket_find(&bucket, &key), 7);
+	}
+}
+
+/* An empty slot's key is all zeros, and so may a looked-up one be: its value 0 says "not here". */
+static void empty_slot_is_no_match(void **state)
+{
+	struct lb_table_key zero = {};
+	struct lb_bucket bucket = {};
+
+	(void)state;
+	assert_int_equal(lb_bucket_find(&bucket, &zero), 0);
+	bucket.slot[1].value = 3;
+	assert_int_equal(lb_bucket_find(&bucket, &zero), 3);
+}
+
+static void make_tuple(struct frame *frame, const struct tuple_vector *v, int extra)
+{
+	__u32 offset, size = v->version == 4 ? 4 : 16;
+	int family = v->version == 4 ? AF_INET : AF_INET6;
+
+	if (v->version == 4) {
+		frame_link(frame, 0, LB_ETHERTYPE_IPV4);
+		frame_ipv4(frame, extra, LB_PROTO_UDP, 8 + 20);
+		offset = 14 + 12;
+	} else {
+		frame_link(frame, 0, LB_ETHERTYPE_IPV6);
+		frame_ipv6(frame, extra ? LB_PROTO_HOPOPTS : LB_PROTO_UDP, 8 * extra + 8 + 20);
+		if (extra)
+			frame_extension(frame, LB_PROTO_HOPOPTS, LB_PROTO_UDP, 8 * extra);
+		offset = 14 + 8;
+	}
+	assert_int_equal(inet_pton(family, v->source, frame->octets + offset), 1);
+	assert_int_equal(inet_pton(family, v->destination, frame->octets + offset + size), 1);
+	frame_udp(frame, 20);
+	offset = frame->length - 28;
+	frame->octets[offset] = v->source_port >> 8;
+	frame->octets[offset + 1] = v->source_port;
+	frame->octets[offset + 2] = v->destination_port >> 8;
+	frame->octets[offset + 3] = v->destination_port;
+}
+
+/* Addresses and ports alone: options, TTL, lengths and payload change nothing. */
+static void tuple_hashes(void **state)
+{
+	struct frame frame;
+	struct lb_pkt pkt;
+
+	(void)state;
+	for (size_t i = 0; i < N_TUPLES; i++) {
+		for (int extra = 0; extra <= 3; extra++) {
+			make_tuple(&frame, &tuple_vectors[i], extra);
+			memset(frame.octets + frame.length - 20, 17 * extra, 20);
+			frame.octets[tuple_vectors[i].version == 4 ? 22 : 21] = 5 + extra;
+			memset(&pkt, 0, sizeof(pkt));
+			assert_int_equal(lb_parse(&pkt, frame.octets, frame.octets + frame.length,
+						  frame.length),
+					 LB_NEXT);
+			assert_int_equal(lb_tuple_hash(&pkt), tuple_vectors[i].hash);
+		}
+	}
+}
+
+static void unreadable_tuple(void **state)
+{
+	struct frame frame;
+	struct lb_pkt pkt = {};
+
+	(void)state;
+	make_tuple(&frame, &tuple_vectors[0], 0);
+	assert_int_equal(lb_parse(&pkt, frame.octets, frame.octets + frame.length, frame.length),
+			 LB_NEXT);
+	pkt.end = (const __u8 *)pkt.udp + 3;
+	assert_int_equal(lb_tuple_hash(&pkt), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(words_of_any_number),
+		cmocka_unit_test(buckets_stay_below_the_mask),
+		cmocka_unit_test(slots_of_a_bucket),
+		cmocka_unit_test(empty_slot_is_no_match),
+		cmocka_unit_test(tuple_hashes),
+		cmocka_unit_test(unreadable_tuple),
+	};
+
+	return cmocka_run_group_tests_name("hash", tests, NULL, NULL);
+}
