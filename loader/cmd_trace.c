@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * loader trace: packets from the command line or a capture through the real program of a tier.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <net/if.h>
+#include <pcap/pcap.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "out.h"
+#include "report.h"
+#include "trace.h"
+
+struct options {
+	const char *tier, *hex, *pcap, *out, *dev;
+};
+
+struct job {
+	struct trace *trace;
+	struct out_table *table;
+	pcap_dumper_t *dump;
+	unsigned long packet, failed;
+};
+
+static json_t *name_or_null(const char *name)
+{
+	return name ? json_string(name) : json_null();
+}
+
+static void print_json(const struct job *job, const struct trace_outcome *outcome, size_t length)
+{
+	out_json_line(
+		json_pack("{s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:I}", "packet",
+			  (json_int_t)job->packet, "verdict", trace_verdict_name(outcome->verdict),
+			  "reason", trace_reason_name(outcome->reason), "config",
+			  outcome->config_id < 0 ? json_null() : json_integer(outcome->config_id),
+			  "vip", name_or_null(outcome->vip ? outcome->vip->name : NULL), "pool",
+			  name_or_null(outcome->pool ? outcome->pool->name : NULL), "server",
+			  name_or_null(outcome->server ? outcome->server->name : NULL), "length",
+			  (json_int_t)length, "out_length", (json_int_t)outcome->length));
+}
+
+static void print_text(const struct job *job, const struct trace_outcome *outcome, size_t length)
+{
+	char number[24], config[8] = "-", octets[48];
+	const char *cells[] = {number,
+			       trace_verdict_name(outcome->verdict),
+			       trace_reason_name(outcome->reason),
+			       config,
+			       outcome->vip ? outcome->vip->name : "-",
+			       outcome->server ? outcome->server->name : "-",
+			       octets};
+
+	snprintf(number, sizeof(number), "%lu", job->packet);
+	if (outcome->config_id >= 0)
+		snprintf(config, sizeof(config), "%d", outcome->config_id);
+	snprintf(octets, sizeof(octets), "%zu -> %zu", length, outcome->length);
+	out_table_row(job->table,
+		      outcome->verdict == XDP_PASS     ? OUT_DIM :
+		      outcome->reason == LB_REASON_cid ? OUT_GOOD :
+							 OUT_PLAIN,
+		      cells);
+}
+
+/* A frame that cannot be run is told of in its place; the others go on. */
+static void print_failure(struct job *job, const struct reason *reason)
+{
+	char number[24];
+	const char *cells[] = {number, "-", "not run", "-", "-", "-", reason->what};
+
+	job->failed++;
+	snprintf(number, sizeof(number), "%lu", job->packet);
+	out_table_row(job->table, OUT_BAD, cells);
+	out_json_line(json_pack("{s:I, s:n, s:n, s:o}", "packet", (json_int_t)job->packet,
+				"verdict", "reason", "error", out_reason_json(reason)));
+}
+
+static void trace_frame(struct job *job, const uint8_t *frame, size_t length)
+{
+	struct reason reason = {};
+	struct trace_outcome outcome;
+
+	job->packet++;
+	if (trace_run(job->trace, frame, length, &outcome, &reason)) {
+		print_failure(job, &reason);
+		outcome.frame = frame;
+		outcome.length = length;
+	} else {
+		print_json(job, &outcome, length);
+		print_text(job, &outcome, length);
+	}
+	if (job->dump) {
+		struct pcap_pkthdr header = {.caplen = outcome.length, .len = outcome.length};
+
+		pcap_dump((u_char *)job->dump, &header, outcome.frame);
+	}
+}
+
+static int usage(const char *what, const char *hint)
+{
+	struct reason reason = {};
+
+	reason_set(&reason, REASON_USAGE, "usage", 0, "%s", what);
+	reason_set_hint(&reason, "%s", hint);
+	return out_fail(&reason);
+}
+
+static int file_failed(const char *path, const char *why)
+{
+	struct reason reason = {};
+
+	reason_set(&reason, REASON_UNKNOWN, "pcap", 0, "%s: %s", path, why);
+	return out_fail(&reason);
+}
+
+/* Digits, with blanks and colons between octets. The number of octets, or -EINVAL. */
+static int parse_hex(const char *text, uint8_t *octets, size_t room)
+{
+	size_t n = 0;
+	int high = -1;
+
+	for (; *text; text++) {
+		int digit;
+
+		if (isspace((unsigned char)*text) || *text == ':') {
+			if (high >= 0)
+				return -EINVAL;
+			continue;
+		}
+		if (!isxdigit((unsigned char)*text) || n == room)
+			return -EINVAL;
+		digit = isdigit((unsigned char)*text) ? *text - '0' :
+							(tolower((unsigned char)*text) - 'a' + 10);
+		if (high < 0) {
+			high = digit;
+			continue;
+		}
+		octets[n++] = (uint8_t)(high << 4 | digit);
+		high = -1;
+	}
+	return high < 0 && n ? (int)n : -EINVAL;
+}
+
+static int trace_hex(struct job *job, const char *hex)
+{
+	uint8_t frame[TRACE_FRAME_MAX];
+	int length = parse_hex(hex, frame, sizeof(frame));
+
+	if (length < 0)
+		return usage("--hex", "one frame in hexadecimal digits, whole octets");
+	trace_frame(job, frame, (size_t)length);
+	return 0;
+}
+
+static int trace_pcap(struct job *job, const char *path)
+{
+	char error[PCAP_ERRBUF_SIZE];
+	pcap_t *capture = pcap_open_offline(path, error);
+	struct pcap_pkthdr *header;
+	const u_char *frame;
+	int got, status = 0;
+
+	if (!capture)
+		return file_failed(path, error);
+	if (pcap_datalink(capture) != DLT_EN10MB) {
+		pcap_close(capture);
+		return file_failed(path, "not a capture of Ethernet frames");
+	}
+	while ((got = pcap_next_ex(capture, &header, &frame)) == 1)
+		trace_frame(job, frame, header->caplen);
+	if (got == PCAP_ERROR)
+		status = file_failed(path, pcap_geterr(capture));
+	pcap_close(capture);
+	return status;
+}
+
+static int with_dump(struct job *job, const struct options *options)
+{
+	pcap_t *dead = NULL;
+	int status;
+
+	if (options->out) {
+		dead = pcap_open_dead(DLT_EN10MB, 65535);
+		job->dump = dead ? pcap_dump_open(dead, options->out) : NULL;
+		if (!job->dump) {
+			status = file_failed(options->out, dead ? pcap_geterr(dead) : "no memory");
+			goto out;
+		}
+	}
+	status = options->hex ? trace_hex(job, options->hex) : trace_pcap(job, options->pcap);
+	if (job->dump && pcap_dump_flush(job->dump) && !status)
+		status = file_failed(options->out, "cannot be written");
+out:
+	if (job->dump)
+		pcap_dump_close(job->dump);
+	job->dump = NULL;
+	if (dead)
+		pcap_close(dead);
+	return status;
+}
+
+static int run(const struct cli_common *common, const void *opaque, int argc, char **argv)
+{
+	static const char *const headings[] = {">packet", "verdict", "reason", ">config",
+					       "vip",	  "server",  ">octets"};
+	const struct options *options = opaque;
+	enum tier tier = options->tier ? tier_by_name(options->tier) : TIER_DRIVER;
+	struct config *config = NULL;
+	struct reason reason = {};
+	struct job job = {};
+	uint32_t ifindex = 0;
+	int status;
+
+	(void)argc;
+	(void)argv;
+	if (tier == TIER_NONE)
+		return usage(options->tier, "-t takes offload, driver or generic");
+	if (!options->hex == !options->pcap)
+		return usage("trace", "give either --hex or --pcap");
+	if (options->dev && !(ifindex = if_nametoindex(options->dev))) {
+		reason_set(&reason, REASON_NO_INTERFACE, "interface", errno, "%s", options->dev);
+		return out_fail(&reason);
+	}
+	status = report_load(common->config, &config);
+	if (status)
+		return status;
+	if (trace_open(tier, config, ifindex, &job.trace, &reason)) {
+		status = out_fail(&reason);
+		goto out;
+	}
+	job.table = out_table_begin(7, headings);
+	status = with_dump(&job, options);
+	out_table_end(job.table);
+	if (!status && job.failed)
+		status = 1;
+out:
+	trace_close(job.trace);
+	config_free(config);
+	return status;
+}
+
+static const struct cli_option option_table[] = {
+	{'t', "tier", CLI_STRING, offsetof(struct options, tier), "TIER",
+	 "offload, driver (default) or generic"},
+	{0, "hex", CLI_STRING, offsetof(struct options, hex), "HEX", "one frame"},
+	{0, "pcap", CLI_STRING, offsetof(struct options, pcap), "FILE", "a capture (pcap, pcapng)"},
+	{0, "out", CLI_STRING, offsetof(struct options, out), "FILE",
+	 "the frames as they leave, as a capture"},
+	{0, "dev", CLI_STRING, offsetof(struct options, dev), "IFACE",
+	 "find next hops as if attached here"},
+	{0, NULL, CLI_FLAG, 0, NULL, NULL},
+};
+
+const struct cli_command cmd_trace = {
+	.name = "trace",
+	.arguments = "(--hex HEX | --pcap FILE)",
+	.summary = "run packets through a tier's real program, attached nowhere",
+	.details =
+		"Loads a private copy of the program and of the maps, filled from the file, and runs each\n"
+		"frame by BPF_PROG_TEST_RUN. Prints the verdict and the reason (loader help reasons). With\n"
+		"--json one object a packet. Without --dev every server counts as reachable on the link the\n"
+		"frame came in by, behind the MAC address 02:00:00:00:HH:LL of its number.",
+	.options = option_table,
+	.options_size = sizeof(struct options),
+	.run = run,
+};
