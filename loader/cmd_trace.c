@@ -4,7 +4,6 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <linux/bpf.h>
 #include <net/if.h>
 #include <pcap/pcap.h>
 #include <stdio.h>
@@ -61,7 +60,7 @@ static void print_text(const struct job *job, const struct trace_outcome *outcom
 		snprintf(config, sizeof(config), "%d", outcome->config_id);
 	snprintf(octets, sizeof(octets), "%zu -> %zu", length, outcome->length);
 	out_table_row(job->table,
-		      outcome->verdict == XDP_PASS     ? OUT_DIM :
+		      !outcome->server		       ? OUT_DIM :
 		      outcome->reason == LB_REASON_cid ? OUT_GOOD :
 							 OUT_PLAIN,
 		      cells);

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * loader show: what the applied configuration became in the maps of an attached tier.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "out.h"
+#include "stats.h"
+
+struct options {
+	const char *interface;
+};
+
+/* One attached tier, read. */
+struct view {
+	const struct attachment *attachment;
+	struct config *config;
+	json_t *numbers;
+	uint32_t generation;
+	struct lb_generation tables;
+	uint32_t n_servers;
+	struct lb_server *servers; /* by position */
+	uint32_t *shares; /* rows a server has, by position */
+};
+
+static uint32_t server_number(const struct view *view, uint32_t position)
+{
+	uint32_t pool = 0;
+	const struct config_server *server = plan_server(view->config, position, &pool);
+	char name[2 * CONFIG_NAME_MAX + 2];
+
+	snprintf(name, sizeof(name), "%s/%s", view->config->pools[pool].name, server->name);
+	return (uint32_t)json_integer_value(
+		json_object_get(json_object_get(view->numbers, "servers"), name));
+}
+
+static uint32_t pool_rows(const struct view *view, uint32_t pool, uint32_t **rows)
+{
+	uint32_t n = 1u << view->tables.row_shift;
+
+	*rows = calloc(n, sizeof(**rows));
+	for (uint32_t i = 0; *rows && i < n; i++) {
+		uint32_t key = view->tables.row_base + ((pool + 1) << view->tables.row_shift) + i;
+
+		bpf_map_lookup_elem(view->attachment->maps.row, &key, &(*rows)[i]);
+	}
+	return *rows ? n : 0;
+}
+
+static void read_shares(struct view *view)
+{
+	uint32_t first = 0;
+
+	for (uint32_t pool = 0; pool < view->config->n_pools; pool++) {
+		uint32_t *rows, n = pool_rows(view, pool, &rows);
+
+		for (uint32_t s = 0; s < view->config->pools[pool].n_servers; s++)
+			for (uint32_t i = 0; i < n; i++)
+				view->shares[first + s] += rows[i] ==
+							   server_number(view, first + s);
+		first += view->config->pools[pool].n_servers;
+		free(rows);
+	}
+}
+
+static int read_view(const struct attachment *attachment, struct view *view, struct reason *reason)
+{
+	const struct map_set *maps = &attachment->maps;
+	struct lb_meta meta = {};
+	uint32_t zero = 0;
+	int err;
+
+	memset(view, 0, sizeof(*view));
+	view->attachment = attachment;
+	err = sync_read(maps, &view->config, &view->numbers, &view->generation, reason);
+	if (err || !view->config)
+		return err;
+	if (bpf_map_lookup_elem(maps->meta, &zero, &meta) ||
+	    bpf_map_lookup_elem(maps->generation, &meta.active, &view->tables))
+		return reason_set(reason, REASON_UNKNOWN, "map-read", errno, LB_MAP_GENERATION);
+	while (plan_server(view->config, view->n_servers, NULL))
+		view->n_servers++;
+	view->servers = calloc(view->n_servers + 1, sizeof(*view->servers));
+	view->shares = calloc(view->n_servers + 1, sizeof(*view->shares));
+	if (!view->servers || !view->shares)
+		return reason_set(reason, REASON_UNKNOWN, "show", ENOMEM, NULL);
+	for (uint32_t i = 0; i < view->n_servers; i++) {
+		uint32_t key = view->tables.server_base + server_number(view, i);
+
+		bpf_map_lookup_elem(maps->server, &key, &view->servers[i]);
+	}
+	read_shares(view);
+	return 0;
+}
+
+static void free_view(struct view *view)
+{
+	free(view->shares);
+	free(view->servers);
+	json_decref(view->numbers);
+	config_free(view->config);
+	memset(view, 0, sizeof(*view));
+}
+
+static const char *mode_name(const struct config_server *server)
+{
+	return server->mode == CONFIG_MODE_L2DSR ? "l2dsr" : "ipip";
+}
+
+static const char *state_name(const struct config_server *server)
+{
+	return server->state == CONFIG_DRAIN ? "drain" : "up";
+}
+
+static void ids_text(const struct config_server *server, char *text, size_t size)
+{
+	size_t at = 0;
+
+	text[0] = '\0';
+	for (uint32_t i = 0; i < server->n_ids && at + 40 < size; i++) {
+		at += (size_t)snprintf(text + at, size - at, "%s%u:", i ? " " : "",
+				       server->ids[i].config);
+		for (uint32_t j = 0; j < server->ids[i].length; j++)
+			at += (size_t)snprintf(text + at, size - at, "%02x", server->ids[i].id[j]);
+	}
+}
+
+/* "52:54:00:00:00:01 eth1", or why packets for this server are passed up. */
+static void hop_text(const struct view *view, uint32_t position, char *text, size_t size)
+{
+	const struct lb_server *server = &view->servers[position];
+	const uint8_t *mac = server->destination_mac;
+	char name[IF_NAMESIZE] = "?";
+
+	if (server->mode == LB_MODE_UNSET) {
+		snprintf(text, size, "unknown");
+		return;
+	}
+	if (!server->egress)
+		snprintf(name, sizeof(name), "%s", view->attachment->interface);
+	else
+		if_indextoname(server->egress, name);
+	snprintf(text, size, "%02x:%02x:%02x:%02x:%02x:%02x %s", mac[0], mac[1], mac[2], mac[3],
+		 mac[4], mac[5], name);
+}
+
+static void server_row(const struct view *view, uint32_t i, struct out_table *table, json_t *list)
+{
+	char address[INET6_ADDRSTRLEN], ids[256], hop[64], weight[16], share[16], number[16];
+	uint32_t pool = 0;
+	const struct config_server *server = plan_server(view->config, i, &pool);
+	const char *pool_name = view->config->pools[pool].name;
+	const char *cells[] = {pool_name, server->name,	      number,
+			       address,	  mode_name(server),  weight,
+			       share,	  state_name(server), hop,
+			       ids};
+	bool resolved = view->servers[i].mode != LB_MODE_UNSET;
+
+	config_address_text(&server->address, address);
+	ids_text(server, ids, sizeof(ids));
+	hop_text(view, i, hop, sizeof(hop));
+	snprintf(number, sizeof(number), "%u", server_number(view, i));
+	snprintf(weight, sizeof(weight), "%u", server->weight);
+	snprintf(share, sizeof(share), "%.1f%%",
+		 100.0 * view->shares[i] / (1u << view->tables.row_shift));
+	out_table_row(table, resolved ? OUT_PLAIN : OUT_BAD, cells);
+	json_array_append_new(
+		list,
+		json_pack("{s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:s, s:o, s:s}", "pool", pool_name,
+			  "server", server->name, "number", (json_int_t)server_number(view, i),
+			  "address", address, "mode", mode_name(server), "weight",
+			  (json_int_t)server->weight, "rows", (json_int_t)view->shares[i], "state",
+			  state_name(server), "next_hop", resolved ? json_string(hop) : json_null(),
+			  "server_ids", ids));
+}
+
+static json_t *show_servers(const struct view *view)
+{
+	static const char *const headings[] = {"pool",	   "server",	">number", "address",
+					       "mode",	   ">weight",	">rows",   "state",
+					       "next hop", "server ids"};
+	struct out_table *table = out_table_begin(10, headings);
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < view->n_servers; i++)
+		server_row(view, i, table, list);
+	out_table_end(table);
+	return list;
+}
+
+static json_t *show_vips(const struct view *view)
+{
+	static const char *const headings[] = {"vip", "address", ">port", "pool"};
+	struct out_table *table = out_table_begin(4, headings);
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < view->config->n_vips; i++) {
+		const struct config_vip *vip = &view->config->vips[i];
+		const char *pool = view->config->pools[vip->pool].name;
+		char address[INET6_ADDRSTRLEN], port[8];
+		const char *cells[] = {vip->name, address, port, pool};
+
+		config_address_text(&vip->address, address);
+		snprintf(port, sizeof(port), "%u", vip->port);
+		out_table_row(table, OUT_PLAIN, cells);
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:i, s:s}", "vip", vip->name, "address",
+						address, "port", vip->port, "pool", pool));
+	}
+	out_table_end(table);
+	return list;
+}
+
+static json_t *show_configs(const struct view *view)
+{
+	static const char *const headings[] = {">config", "algorithm", ">server id", ">nonce",
+					       ">cid",	  "state",     ">packets"};
+	struct lb_count counts[LB_CONFIG_IDS + 1] = {};
+	struct out_table *table = out_table_begin(7, headings);
+	json_t *list = json_array();
+
+	sync_counts(view->attachment->maps.cid_stats, view->attachment->maps.percpu,
+		    LB_CONFIG_IDS + 1, counts);
+	for (uint32_t i = 0; i < view->config->n_cids; i++) {
+		const struct config_cid *cid = &view->config->cids[i];
+		const char *state = cid->state == CONFIG_RETIRING ? "retiring" : "active";
+		char id[8], server_id[8], nonce[8], length[16], packets[16];
+		const char *cells[] = {id, "clear", server_id, nonce, length, state, packets};
+
+		snprintf(id, sizeof(id), "%u", cid->id);
+		snprintf(server_id, sizeof(server_id), "%u", cid->server_id_length);
+		snprintf(nonce, sizeof(nonce), "%u", cid->nonce_length);
+		snprintf(length, sizeof(length), "%u",
+			 1 + cid->server_id_length + cid->nonce_length);
+		out_count(packets, counts[cid->id].packets);
+		out_table_row(table, OUT_PLAIN, cells);
+		json_array_append_new(list,
+				      json_pack("{s:i, s:s, s:i, s:i, s:s, s:I}", "config", cid->id,
+						"algorithm", "clear", "server_id_length",
+						cid->server_id_length, "nonce_length",
+						cid->nonce_length, "state", state, "packets",
+						(json_int_t)counts[cid->id].packets));
+	}
+	out_table_end(table);
+	return list;
+}
+
+/* For each pool the server number in every row: what two balancers can be compared by. */
+static json_t *show_rows(const struct view *view)
+{
+	static const char *const headings[] = {"pool", ">rows", ">empty", "servers"};
+	struct out_table *table = out_table_begin(4, headings);
+	json_t *list = json_array();
+
+	for (uint32_t pool = 0; pool < view->config->n_pools; pool++) {
+		uint32_t *rows, n = pool_rows(view, pool, &rows), empty = 0;
+		char total[16], none[16], servers[16];
+		const char *cells[] = {view->config->pools[pool].name, total, none, servers};
+		json_t *numbers = json_array();
+
+		for (uint32_t i = 0; i < n; i++) {
+			empty += !rows[i];
+			json_array_append_new(numbers, json_integer(rows[i]));
+		}
+		snprintf(total, sizeof(total), "%u", n);
+		snprintf(none, sizeof(none), "%u", empty);
+		snprintf(servers, sizeof(servers), "%u", view->config->pools[pool].n_servers);
+		out_table_row(table, empty ? OUT_WARN : OUT_PLAIN, cells);
+		json_array_append_new(list,
+				      json_pack("{s:s, s:o}", "pool",
+						view->config->pools[pool].name, "rows", numbers));
+		free(rows);
+	}
+	out_table_end(table);
+	return list;
+}
+
+static const struct topic {
+	const char *name;
+	json_t *(*show)(const struct view *view);
+} topics[] = {
+	{"servers", show_servers},
+	{"vips", show_vips},
+	{"configs", show_configs},
+	{"rows", show_rows},
+};
+
+static int show_tier(const struct topic *topic, const struct attachment *attachment, json_t *list,
+		     struct reason *reason)
+{
+	struct view view;
+	int err = read_view(attachment, &view, reason);
+
+	if (err) {
+		free_view(&view);
+		return err;
+	}
+	out_text("%s  %s  generation %u\n", attachment->interface, tiers[attachment->tier].name,
+		 view.generation);
+	if (view.config)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:o}", "interface",
+						      attachment->interface, "tier",
+						      tiers[attachment->tier].name, "generation",
+						      (json_int_t)view.generation, topic->name,
+						      topic->show(&view)));
+	else
+		out_text("no configuration has been applied\n");
+	free_view(&view);
+	return 0;
+}
+
+static int run(const struct cli_common *common, const void *opaque, int argc, char **argv)
+{
+	const struct options *options = opaque;
+	const struct topic *topic = NULL;
+	struct attachment *list = NULL;
+	struct reason reason = {};
+	json_t *shown;
+	size_t n = 0;
+	int err;
+
+	(void)common;
+	(void)argc;
+	for (size_t i = 0; i < sizeof(topics) / sizeof(topics[0]); i++)
+		if (!strcmp(argv[0], topics[i].name))
+			topic = &topics[i];
+	if (!topic) {
+		reason_set(&reason, REASON_USAGE, "usage", 0, "%s", argv[0]);
+		reason_set_hint(&reason, "show takes servers, vips, configs or rows");
+		return out_fail(&reason);
+	}
+	err = attach_list(options->interface, &list, &n, &reason);
+	if (!err && !n)
+		err = reason_set(&reason, REASON_NOT_ATTACHED, "show", ENOENT, "%s",
+				 options->interface ? options->interface : "");
+	shown = json_array();
+	for (size_t i = 0; !err && i < n; i++)
+		err = show_tier(topic, &list[i], shown, &reason);
+	attach_list_free(list, n);
+	if (err) {
+		json_decref(shown);
+		return out_fail(&reason);
+	}
+	out_json(json_pack("{s:s, s:o}", "schema", "shunt/show/1", "tiers", shown));
+	return 0;
+}
+
+static const struct cli_option option_table[] = {
+	{0, "dev", CLI_STRING, offsetof(struct options, interface), "IFACE", "only this interface"},
+	{0, NULL, CLI_FLAG, 0, NULL, NULL},
+};
+
+const struct cli_command cmd_show = {
+	.name = "show",
+	.arguments = "servers|vips|configs|rows",
+	.summary = "what the applied file became in the maps",
+	.options = option_table,
+	.options_size = sizeof(struct options),
+	.min_arguments = 1,
+	.max_arguments = 1,
+	.run = run,
+};

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Reads the counters of the attached tiers and puts the applied file's names to them.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "stats.h"
+
+static const char *const reason_names[] = {
+#define X(name, verdict, help) [LB_REASON_##name] = #name,
+	LB_REASONS(X)
+#undef X
+};
+
+static const char *const reason_verdicts[] = {
+#define PASS		       "pass"
+#define FORWARD		       "forward"
+#define X(name, verdict, help) [LB_REASON_##name] = verdict,
+	LB_REASONS(X)
+#undef X
+#undef PASS
+#undef FORWARD
+};
+
+static void add(struct lb_count *sum, const struct lb_count *count)
+{
+	sum->packets += count->packets;
+	sum->octets += count->octets;
+}
+
+static int read_counts(int fd, bool percpu, uint32_t n, struct lb_count **counts)
+{
+	*counts = calloc(n + 1, sizeof(**counts));
+	return *counts ? sync_counts(fd, percpu, n, *counts) : -ENOMEM;
+}
+
+static int read_reasons(const struct map_set *maps, struct stats_tier *tier)
+{
+	struct lb_count counts[LB_REASON_COUNT];
+	int err = sync_counts(maps->reason_stats, maps->percpu, LB_REASON_COUNT, counts);
+
+	for (int i = 0; !err && i < LB_REASON_COUNT; i++) {
+		snprintf(tier->reasons[i].name, sizeof(tier->reasons[i].name), "%s",
+			 reason_names[i]);
+		tier->reasons[i].count = counts[i];
+		add(&tier->total, &counts[i]);
+	}
+	return err;
+}
+
+static uint32_t number_of(const json_t *numbers, const char *kind, const char *name, uint32_t n)
+{
+	json_int_t number =
+		json_integer_value(json_object_get(json_object_get(numbers, kind), name));
+
+	return number > 0 && number < n ? (uint32_t)number : 0;
+}
+
+static int read_servers(const struct map_set *maps, const struct config *config,
+			const json_t *numbers, struct stats_tier *tier)
+{
+	struct lb_count *counts = NULL;
+	int err = read_counts(maps->server_stats, maps->percpu, maps->sizes.servers, &counts);
+	uint32_t pool = 0;
+
+	while (plan_server(config, tier->n_servers, NULL))
+		tier->n_servers++;
+	tier->servers = calloc(tier->n_servers + 1, sizeof(*tier->servers));
+	if (!err && !tier->servers)
+		err = -ENOMEM;
+	for (uint32_t i = 0; !err && i < tier->n_servers; i++) {
+		const struct config_server *server = plan_server(config, i, &pool);
+		struct stats_item *item = &tier->servers[i];
+
+		snprintf(item->name, sizeof(item->name), "%s/%s", config->pools[pool].name,
+			 server->name);
+		item->count =
+			counts[number_of(numbers, "servers", item->name, maps->sizes.servers)];
+	}
+	free(counts);
+	return err;
+}
+
+static int read_stack(const char *interface, uint32_t n, struct lb_count **counts)
+{
+	char path[128];
+	int fd, err;
+
+	snprintf(path, sizeof(path), "%s/%s/tc/%s", ATTACH_ROOT, interface, LB_MAP_STACK_STATS);
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return -ENOENT;
+	err = read_counts(fd, true, n, counts);
+	close(fd);
+	return err;
+}
+
+static int read_vips(const struct map_set *maps, const struct config *config, const json_t *numbers,
+		     struct stats_tier *tier)
+{
+	struct lb_count *counts = NULL, *stack = NULL;
+	uint32_t n = maps->sizes.vips + 1;
+	int err = read_counts(maps->vip_stats, maps->percpu, n, &counts);
+
+	tier->n_vips = config->n_vips;
+	tier->vips = calloc(tier->n_vips + 1, sizeof(*tier->vips));
+	if (!err && !tier->vips)
+		err = -ENOMEM;
+	/* A card's tier has no stack below it but the host tier's, which tells of it. */
+	tier->has_stack = tier->tier != TIER_OFFLOAD && !read_stack(tier->interface, n, &stack);
+	if (tier->has_stack)
+		tier->stack_other = stack[0];
+	for (uint32_t i = 0; !err && i < tier->n_vips; i++) {
+		struct stats_item *item = &tier->vips[i];
+		uint32_t number = number_of(numbers, "vips", config->vips[i].name, n);
+
+		snprintf(item->name, sizeof(item->name), "%s", config->vips[i].name);
+		item->count = counts[number];
+		if (tier->has_stack && number)
+			item->stack = stack[number];
+	}
+	free(stack);
+	free(counts);
+	return err;
+}
+
+static int read_configs(const struct map_set *maps, const struct config *config,
+			struct stats_tier *tier)
+{
+	struct lb_count counts[LB_CONFIG_IDS + 1];
+	int err = sync_counts(maps->cid_stats, maps->percpu, LB_CONFIG_IDS + 1, counts);
+
+	tier->n_configs = config->n_cids;
+	tier->configs = calloc(tier->n_configs + 1, sizeof(*tier->configs));
+	if (!err && !tier->configs)
+		err = -ENOMEM;
+	for (uint32_t i = 0; !err && i < tier->n_configs; i++) {
+		snprintf(tier->configs[i].name, sizeof(tier->configs[i].name), "%u",
+			 config->cids[i].id);
+		tier->configs[i].count = counts[config->cids[i].id];
+	}
+	return err;
+}
+
+static int read_tier(const struct attachment *attachment, struct stats_tier *tier,
+		     struct reason *reason)
+{
+	const struct map_set *maps = &attachment->maps;
+	struct config *config = NULL;
+	json_t *numbers = NULL;
+	int err;
+
+	memcpy(tier->interface, attachment->interface, sizeof(tier->interface));
+	tier->tier = attachment->tier;
+	err = sync_read(maps, &config, &numbers, &tier->generation, reason);
+	if (err)
+		return err;
+	err = read_reasons(maps, tier);
+	if (!err && config)
+		err = read_vips(maps, config, numbers, tier);
+	if (!err && config)
+		err = read_servers(maps, config, numbers, tier);
+	if (!err && config)
+		err = read_configs(maps, config, tier);
+	json_decref(numbers);
+	config_free(config);
+	return err ? reason_set(reason, REASON_UNKNOWN, "map-read", -err, "%s", tier->interface) :
+		     0;
+}
+
+int stats_read(const char *interface, struct stats **result, struct reason *reason)
+{
+	struct stats *stats = calloc(1, sizeof(*stats));
+	struct attachment *list = NULL;
+	struct timespec now;
+	size_t n = 0;
+	int err;
+
+	if (!stats)
+		return reason_set(reason, REASON_UNKNOWN, "stats", ENOMEM, NULL);
+	err = attach_list(interface, &list, &n, reason);
+	if (!err && !n)
+		err = reason_set(reason, REASON_NOT_ATTACHED, "stats", ENOENT, "%s",
+				 interface ? interface : "");
+	if (!err) {
+		stats->tiers = calloc(n, sizeof(*stats->tiers));
+		stats->n = stats->tiers ? n : 0;
+	}
+	for (size_t i = 0; !err && i < stats->n; i++)
+		err = read_tier(&list[i], &stats->tiers[i], reason);
+	attach_list_free(list, n);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	stats->time = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	if (err) {
+		stats_free(stats);
+		return err;
+	}
+	*result = stats;
+	return 0;
+}
+
+void stats_free(struct stats *stats)
+{
+	if (!stats)
+		return;
+	for (size_t i = 0; i < stats->n; i++) {
+		free(stats->tiers[i].vips);
+		free(stats->tiers[i].servers);
+		free(stats->tiers[i].configs);
+	}
+	free(stats->tiers);
+	free(stats);
+}
+
+static const struct stats_item *find(const struct stats_item *items, uint32_t n, const char *name)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!strcmp(items[i].name, name))
+			return &items[i];
+	return NULL;
+}
+
+double stats_rate(const struct stats *before, const struct stats *now,
+		  const struct stats_item *item, const char *interface, enum tier tier)
+{
+	const struct stats_item *old = NULL;
+
+	for (size_t i = 0; before && !old && i < before->n; i++) {
+		const struct stats_tier *from = &before->tiers[i];
+
+		if (from->tier != tier || strcmp(from->interface, interface))
+			continue;
+		old = find(from->reasons, LB_REASON_COUNT, item->name);
+		old = old ? old : find(from->servers, from->n_servers, item->name);
+		old = old ? old : find(from->vips, from->n_vips, item->name);
+		old = old ? old : find(from->configs, from->n_configs, item->name);
+	}
+	if (!old || now->time <= before->time || item->count.packets < old->count.packets)
+		return 0;
+	return (double)(item->count.packets - old->count.packets) / (now->time - before->time);
+}
+
+static json_t *count_json(const struct lb_count *count)
+{
+	return json_pack("{s:I, s:I}", "packets", (json_int_t)count->packets, "octets",
+			 (json_int_t)count->octets);
+}
+
+static json_t *items_json(const struct stats_item *items, uint32_t n, bool with_stack)
+{
+	json_t *object = json_object();
+
+	for (uint32_t i = 0; i < n; i++) {
+		json_t *item = count_json(&items[i].count);
+
+		if (with_stack)
+			json_object_set_new(item, "stack", count_json(&items[i].stack));
+		json_object_set_new(object, items[i].name, item);
+	}
+	return object;
+}
+
+static json_t *reasons_json(const struct stats_tier *tier)
+{
+	json_t *object = json_object();
+
+	for (int i = 0; i < LB_REASON_COUNT; i++) {
+		json_t *item = count_json(&tier->reasons[i].count);
+
+		json_object_set_new(item, "verdict", json_string(reason_verdicts[i]));
+		json_object_set_new(object, tier->reasons[i].name, item);
+	}
+	return object;
+}
+
+json_t *stats_json(const struct stats *stats)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < stats->n; i++) {
+		const struct stats_tier *tier = &stats->tiers[i];
+
+		json_array_append_new(
+			list,
+			json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "interface",
+				  tier->interface, "tier", tiers[tier->tier].name, "generation",
+				  (json_int_t)tier->generation, "total", count_json(&tier->total),
+				  "reasons", reasons_json(tier), "vips",
+				  items_json(tier->vips, tier->n_vips, tier->has_stack), "servers",
+				  items_json(tier->servers, tier->n_servers, false), "configs",
+				  items_json(tier->configs, tier->n_configs, false), "stack",
+				  tier->has_stack ? json_pack("{s:o}", "other",
+							      count_json(&tier->stack_other)) :
+						    json_null()));
+	}
+	return json_pack("{s:s, s:f, s:o}", "schema", "shunt/stats/1", "time", stats->time, "tiers",
+			 list);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Counters of everything attached, with names: one snapshot, or the difference of two. Reads maps;
+ * prints nothing.
+ */
+#ifndef SHUNT_STATS_H
+#define SHUNT_STATS_H
+
+#include "attach.h"
+
+struct stats_item {
+	char name[2 * CONFIG_NAME_MAX + 2];
+	struct lb_count count; /* packets and octets that the XDP tier forwarded or passed */
+	struct lb_count stack; /* VIPs: what reached the host stack */
+};
+
+/* One tier on one interface. */
+struct stats_tier {
+	char interface[16];
+	enum tier tier;
+	uint32_t generation;
+	bool has_stack;
+	struct lb_count total; /* everything the tier saw: the sum of reasons */
+	struct lb_count stack_other; /* reached the stack, for no VIP */
+	struct stats_item reasons[LB_REASON_COUNT];
+	uint32_t n_vips, n_servers, n_configs;
+	struct stats_item *vips, *servers, *configs;
+};
+
+struct stats {
+	double time; /* CLOCK_MONOTONIC, seconds */
+	size_t n;
+	struct stats_tier *tiers;
+};
+
+/* interface NULL: all. 0 and *stats, or -errno with reason (-ENOENT: nothing attached). */
+int stats_read(const char *interface, struct stats **stats, struct reason *reason);
+void stats_free(struct stats *stats);
+/* Packets a second since `before`, matched by name; 0 if it was not there. */
+double stats_rate(const struct stats *before, const struct stats *now,
+		  const struct stats_item *item, const char *interface, enum tier tier);
+json_t *stats_json(const struct stats *stats);
+
+#endif
