@@ -46,7 +46,7 @@ static void print_json(const struct job *job, const struct trace_outcome *outcom
 
 static void print_text(const struct job *job, const struct trace_outcome *outcome, size_t length)
 {
-	char number[24], config[8] = "-", octets[48];
+	char number[24], config[12] = "-", octets[48];
 	const char *cells[] = {number,
 			       trace_verdict_name(outcome->verdict),
 			       trace_reason_name(outcome->reason),
