@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # The loader: every loader/*.c, with the BPF objects embedded by loader/objects.S.
 
-LOADER_LIBS := libbpf libxdp libmnl libpcap jansson libcyaml
+LOADER_LIBS := libbpf libxdp libmnl libpcap jansson yaml-0.1
 LOADER_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -I loader -I bpf/include \
 	$(shell $(PKG_CONFIG) --cflags $(LOADER_LIBS))
 LOADER_LDLIBS = $(shell $(PKG_CONFIG) --libs $(LOADER_LIBS)) -lm

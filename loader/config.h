@@ -16,8 +16,11 @@
 #include "lb/abi.h"
 #include "tier.h"
 
-#define CONFIG_DEFAULT_PATH "/etc/shunt/shunt.yaml"
-#define CONFIG_NAME_MAX	    63
+#define CONFIG_DEFAULT_PATH   "/etc/shunt/shunt.yaml"
+#define CONFIG_NAME_MAX	      63
+#define CONFIG_MAX_SERVER_IDS (1u << 20)
+#define CONFIG_MIN_ROWS	      16
+#define CONFIG_DEFAULT_WEIGHT 100
 
 /* IPv4 in octets[0..3], the rest zero; network order. family 0: not given. */
 struct config_address {
@@ -107,6 +110,9 @@ struct config_findings {
  * come with success too. findings must be zeroed before, config_findings_free() after.
  */
 int config_load(const char *path, struct config **config, struct config_findings *findings);
+/* The same for text that is already in memory. */
+int config_parse(const char *text, size_t length, struct config **config,
+		 struct config_findings *findings);
 void config_free(struct config *config);
 void config_findings_free(struct config_findings *findings);
 
@@ -118,6 +124,11 @@ int config_from_json(const json_t *json, struct config **config);
 const char *config_address_text(const struct config_address *address, char *buffer);
 int config_address_parse(const char *text, struct config_address *address); /* 0 or -EINVAL */
 bool config_address_equal(const struct config_address *a, const struct config_address *b);
+
+/* "c4605e" or "c4:60:5e". Returns the number of octets, -EINVAL, or -ENOSPC for more than max. */
+int config_hex_parse(const char *text, uint8_t *octets, size_t max);
+/* Into a buffer of 2 * n + 1. Returns the buffer. */
+const char *config_hex_text(const uint8_t *octets, size_t n, char *buffer);
 
 /*
  * What changes from `before` (NULL: nothing) to `after`: one object a change,

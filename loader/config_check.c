@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The rules that take more than one field of the file to judge. Pure.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config_internal.h"
+
+struct checker {
+	const struct config *config;
+	struct config_findings *findings;
+	bool no_memory;
+};
+
+/* Remembers key with where it stands. True if it was there before; *where is then the first place. */
+static bool seen_before(struct checker *checker, json_t *seen, const char *key, uint64_t *where)
+{
+	const json_t *first = json_object_get(seen, key);
+
+	if (first) {
+		*where = json_integer_value(first);
+		return true;
+	}
+	if (json_object_set_new_nocheck(seen, key, json_integer(*where)))
+		checker->no_memory = true;
+	return false;
+}
+
+static const char *address_key(const struct config_address *address, char *buffer)
+{
+	return config_hex_text(address->octets, address->family == AF_INET ? 4 : 16, buffer);
+}
+
+static void check_interfaces(struct checker *checker)
+{
+	const struct config *config = checker->config;
+	json_t *seen = json_object();
+	uint64_t first;
+	uint32_t i;
+
+	for (i = 0; i < config->n_interfaces; i++) {
+		const struct config_interface *interface = &config->interfaces[i];
+
+		first = i;
+		if (*interface->name && seen_before(checker, seen, interface->name, &first))
+			config_error(checker->findings, PATH_AT("interfaces[%u].name", i),
+				     "%s is interfaces[%u] already", interface->name,
+				     (uint32_t)first);
+		if (interface->tier != TIER_NONE && interface->require < interface->tier)
+			config_error(checker->findings, PATH_AT("interfaces[%u].require", i),
+				     "asks for a better tier than 'tier' allows");
+	}
+	json_decref(seen);
+}
+
+static void check_cids(struct checker *checker)
+{
+	const struct config *config = checker->config;
+	int32_t by_id[LB_CONFIG_IDS];
+	uint32_t i;
+
+	memset(by_id, -1, sizeof(by_id));
+	for (i = 0; i < config->n_cids; i++) {
+		const struct config_cid *cid = &config->cids[i];
+		uint32_t body = cid->server_id_length + cid->nonce_length;
+
+		/* 19 and its bound: a connection ID of QUIC v1 has 20 octets (RFC 9000 section 17.2). */
+		if (cid->server_id_length && cid->nonce_length && body > LB_BODY_MAX)
+			config_error(checker->findings, PATH_AT("cid_configs[%u].nonce_length", i),
+				     "with server_id_length it makes %u octets; %u is the most",
+				     body, LB_BODY_MAX);
+		if (cid->id >= LB_CONFIG_IDS)
+			continue;
+		if (by_id[cid->id] >= 0)
+			config_error(checker->findings, PATH_AT("cid_configs[%u].id", i),
+				     "config %u is cid_configs[%d] already", cid->id,
+				     by_id[cid->id]);
+		else
+			by_id[cid->id] = i;
+	}
+}
+
+/* The config with this id. *open: some config's id is not known, so it may be that one. */
+static const struct config_cid *find_cid(const struct config *config, uint8_t id, bool *open)
+{
+	uint32_t i;
+
+	*open = false;
+	for (i = 0; i < config->n_cids; i++) {
+		if (config->cids[i].id == id)
+			return &config->cids[i];
+		*open |= config->cids[i].id == LB_CONFIG_RESERVED;
+	}
+	return NULL;
+}
+
+static void check_server_id(struct checker *checker, json_t *seen, uint32_t pool, uint32_t server,
+			    uint32_t i)
+{
+	const struct config_server_id *id = &checker->config->pools[pool].servers[server].ids[i];
+	uint64_t first = (uint64_t)pool << 32 | server;
+	char hex[2 * LB_SERVER_ID_MAX + 1], key[sizeof(hex) + 4];
+	const struct config_cid *cid;
+	bool open;
+
+	if (id->config >= LB_CONFIG_IDS)
+		return;
+	cid = find_cid(checker->config, id->config, &open);
+	if (!cid && !open)
+		config_error(checker->findings,
+			     PATH_AT("pools[%u].servers[%u].server_ids[%u].config", pool, server,
+				     i),
+			     "there is no config %u in cid_configs", id->config);
+	if (cid && cid->server_id_length && id->length && cid->server_id_length != id->length)
+		config_error(checker->findings,
+			     PATH_AT("pools[%u].servers[%u].server_ids[%u].id", pool, server, i),
+			     "has %u octets; server ids of config %u have %u", id->length,
+			     id->config, cid->server_id_length);
+	if (!id->length)
+		return;
+	config_hex_text(id->id, id->length, hex);
+	snprintf(key, sizeof(key), "%u:%s", id->config, hex);
+	if (seen_before(checker, seen, key, &first))
+		config_error(checker->findings,
+			     PATH_AT("pools[%u].servers[%u].server_ids[%u].id", pool, server, i),
+			     "%s of config %u is pools[%u].servers[%u]'s already", hex, id->config,
+			     (uint32_t)(first >> 32), (uint32_t)first);
+}
+
+static void check_servers(struct checker *checker, json_t *seen_ids, uint32_t pool)
+{
+	const struct config_pool *in = &checker->config->pools[pool];
+	json_t *names = json_object(), *addresses = json_object();
+	char key[2 * sizeof(in->servers->address.octets) + 1];
+	uint64_t first;
+	uint32_t i, k;
+
+	for (i = 0; i < in->n_servers; i++) {
+		const struct config_server *server = &in->servers[i];
+
+		first = i;
+		if (*server->name && seen_before(checker, names, server->name, &first))
+			config_error(checker->findings,
+				     PATH_AT("pools[%u].servers[%u].name", pool, i),
+				     "%s is pools[%u].servers[%u] already", server->name, pool,
+				     (uint32_t)first);
+		first = i;
+		if (server->address.family &&
+		    seen_before(checker, addresses, address_key(&server->address, key), &first))
+			config_error(checker->findings,
+				     PATH_AT("pools[%u].servers[%u].address", pool, i),
+				     "is the address of pools[%u].servers[%u] already", pool,
+				     (uint32_t)first);
+		for (k = 0; k < server->n_ids; k++)
+			check_server_id(checker, seen_ids, pool, i, k);
+	}
+	json_decref(names);
+	json_decref(addresses);
+}
+
+static void check_pools(struct checker *checker)
+{
+	const struct config *config = checker->config;
+	json_t *names = json_object(), *seen_ids = json_object();
+	uint64_t first;
+	uint32_t i;
+
+	for (i = 0; i < config->n_pools; i++) {
+		const struct config_pool *pool = &config->pools[i];
+
+		first = i;
+		if (*pool->name && seen_before(checker, names, pool->name, &first))
+			config_error(checker->findings, PATH_AT("pools[%u].name", i),
+				     "%s is pools[%u] already", pool->name, (uint32_t)first);
+		check_servers(checker, seen_ids, i);
+	}
+	json_decref(names);
+	json_decref(seen_ids);
+}
+
+static void check_vips(struct checker *checker)
+{
+	const struct config *config = checker->config;
+	json_t *names = json_object(), *places = json_object();
+	char hex[2 * sizeof(config->vips->address.octets) + 1], key[sizeof(hex) + 8];
+	uint64_t first;
+	uint32_t i;
+
+	for (i = 0; i < config->n_vips; i++) {
+		const struct config_vip *vip = &config->vips[i];
+
+		first = i;
+		if (*vip->name && seen_before(checker, names, vip->name, &first))
+			config_error(checker->findings, PATH_AT("vips[%u].name", i),
+				     "%s is vips[%u] already", vip->name, (uint32_t)first);
+		if (!vip->address.family || !vip->port)
+			continue;
+		snprintf(key, sizeof(key), "%s.%u", address_key(&vip->address, hex), vip->port);
+		first = i;
+		if (seen_before(checker, places, key, &first))
+			config_error(checker->findings, PATH_AT("vips[%u].address", i),
+				     "with its port it is vips[%u] already", (uint32_t)first);
+	}
+	json_decref(names);
+	json_decref(places);
+}
+
+static void check_limit(struct checker *checker, const char *name, const char *where,
+			uint32_t limit, uint32_t needed, uint32_t max)
+{
+	if (needed > max)
+		config_error(checker->findings, where, "%u %s; %u is the most", needed, name, max);
+	else if (needed > limit)
+		config_error(checker->findings, PATH_AT("limits.%s", name),
+			     "is %u, but the file has %u", limit, needed);
+}
+
+static void check_limits(struct checker *checker)
+{
+	const struct config_limits *limits = &checker->config->limits;
+	struct config_limits needs = config_needs(checker->config);
+
+	check_limit(checker, "servers", "pools", limits->servers, needs.servers, LB_MAX_SERVERS);
+	check_limit(checker, "server_ids", "pools", limits->server_ids, needs.server_ids,
+		    CONFIG_MAX_SERVER_IDS);
+	check_limit(checker, "vips", "vips", limits->vips, needs.vips, LB_MAX_VIPS);
+	check_limit(checker, "pools", "pools", limits->pools, needs.pools, LB_MAX_POOLS);
+}
+
+int config_check(const struct config *config, struct config_findings *findings)
+{
+	struct checker checker = {.config = config, .findings = findings};
+
+	check_interfaces(&checker);
+	check_cids(&checker);
+	check_pools(&checker);
+	check_vips(&checker);
+	check_limits(&checker);
+	return checker.no_memory ? -ENOMEM : 0;
+}

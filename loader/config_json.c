@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A configuration as canonical JSON: the file's own keys, everything written out, so that it can be
+ * read as a file again. Reading it back is the file's reader.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "config_internal.h"
+
+static const char *tier_text(enum tier tier)
+{
+	switch (tier) {
+	case TIER_OFFLOAD:
+		return "offload";
+	case TIER_DRIVER:
+		return "driver";
+	case TIER_GENERIC:
+		return "generic";
+	default:
+		return NULL;
+	}
+}
+
+static const char *mode_text(enum config_mode mode)
+{
+	return mode == CONFIG_MODE_L2DSR ? "l2dsr" : "ipip";
+}
+
+static json_t *interface_json(const struct config_interface *interface)
+{
+	const char *tier = tier_text(interface->tier);
+
+	return json_pack("{s:s, s:s, s:s?, s:s}", "name", interface->name, "tier",
+			 tier ? tier : "auto", "require", tier_text(interface->require), "sharing",
+			 interface->exclusive ? "exclusive" : "dispatcher");
+}
+
+static json_t *cid_json(const struct config_cid *cid)
+{
+	return json_pack("{s:i, s:i, s:i, s:s}", "id", cid->id, "server_id_length",
+			 cid->server_id_length, "nonce_length", cid->nonce_length, "state",
+			 cid->state == CONFIG_ACTIVE ? "active" : "retiring");
+}
+
+static json_t *server_json(const struct config_server *server)
+{
+	char address[INET6_ADDRSTRLEN], hex[2 * LB_SERVER_ID_MAX + 1];
+	json_t *ids = json_array();
+	uint32_t i;
+
+	for (i = 0; i < server->n_ids; i++) {
+		config_hex_text(server->ids[i].id, server->ids[i].length, hex);
+		json_array_append_new(ids, json_pack("{s:i, s:s}", "config", server->ids[i].config,
+						     "id", hex));
+	}
+	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:o}", "name", server->name, "address",
+			 config_address_text(&server->address, address), "mode",
+			 mode_text(server->mode), "weight", (int)server->weight, "state",
+			 server->state == CONFIG_UP ? "up" : "drain", "server_ids", ids);
+}
+
+static json_t *pool_json(const struct config_pool *pool)
+{
+	json_t *servers = json_array();
+	uint32_t i;
+
+	for (i = 0; i < pool->n_servers; i++)
+		json_array_append_new(servers, server_json(&pool->servers[i]));
+	return json_pack("{s:s, s:o}", "name", pool->name, "servers", servers);
+}
+
+static json_t *vip_json(const struct config *config, const struct config_vip *vip)
+{
+	char address[INET6_ADDRSTRLEN];
+
+	return json_pack("{s:s, s:s, s:i, s:s}", "name", vip->name, "address",
+			 config_address_text(&vip->address, address), "port", vip->port, "pool",
+			 config->pools[vip->pool].name);
+}
+
+static json_t *address_json(const struct config_address *address)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	return address->family ? json_string(config_address_text(address, text)) : json_null();
+}
+
+static json_t *limits_json(const struct config_limits *limits)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "servers", (json_int_t)limits->servers,
+			 "server_ids", (json_int_t)limits->server_ids, "vips",
+			 (json_int_t)limits->vips, "pools", (json_int_t)limits->pools);
+}
+
+json_t *config_to_json(const struct config *config)
+{
+	json_t *interfaces = json_array(), *cids = json_array();
+	json_t *pools = json_array(), *vips = json_array();
+	uint32_t i;
+
+	for (i = 0; i < config->n_interfaces; i++)
+		json_array_append_new(interfaces, interface_json(&config->interfaces[i]));
+	for (i = 0; i < config->n_cids; i++)
+		json_array_append_new(cids, cid_json(&config->cids[i]));
+	for (i = 0; i < config->n_pools; i++)
+		json_array_append_new(pools, pool_json(&config->pools[i]));
+	for (i = 0; i < config->n_vips; i++)
+		json_array_append_new(vips, vip_json(config, &config->vips[i]));
+	return json_pack("{s:i, s:o, s:o, s:{s:s, s:o, s:o}, s:{s:i}, s:o, s:o, s:o}", "version", 1,
+			 "interfaces", interfaces, "cid_configs", cids, "forwarding", "mode",
+			 mode_text(config->mode), "source_v4", address_json(&config->source_v4),
+			 "source_v6", address_json(&config->source_v6), "fallback", "rows",
+			 (int)config->rows, "limits", limits_json(&config->limits), "pools", pools,
+			 "vips", vips);
+}
+
+int config_from_json(const json_t *json, struct config **config)
+{
+	struct config_findings findings = {};
+	int error = config_from_tree(json, config, &findings);
+
+	config_findings_free(&findings);
+	return error;
+}
