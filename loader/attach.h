@@ -29,6 +29,7 @@ struct attachment {
 	enum tier tier;
 	uint32_t program_id;
 	char tag[17]; /* of the program, hex */
+	uint64_t loaded; /* when it was loaded, ns since boot */
 	bool dispatcher;
 	bool stack; /* the TC program is there */
 	bool current; /* the program is the one this loader carries */
@@ -56,6 +57,11 @@ int attach_detach(const char *interface, enum tier tier, struct reason *reason);
 /* What is attached on the interface (NULL: on all). *list: free with attach_list_free(). */
 int attach_list(const char *interface, struct attachment **list, size_t *n, struct reason *reason);
 void attach_list_free(struct attachment *list, size_t n);
+/*
+ * Removes pins whose program is attached no more (NULL: of all interfaces, also of those that are
+ * gone), a warning for each. How many, or -errno. attach_tier() and attach_detach() do it themselves.
+ */
+int attach_clean(const char *interface, struct reason *reason);
 void attach_close(struct attachment *attachment);
 
 /* The decapsulator on a server host. peers: balancer addresses. tier: TIER_NONE for auto. */

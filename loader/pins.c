@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The folders of ours in the BPF file system. See pins.h.
+ */
+#include "pins.h"
+
+#include <bpf/bpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "attach.h"
+
+#define BPFFS	   "/sys/fs/bpf"
+#define MODE	   0700
+#define MAX_LEVELS 8
+
+struct pin_path pins_folder(const char *interface, const char *part)
+{
+	struct pin_path path;
+	char name[IF_NAMESIZE];
+	size_t i;
+
+	snprintf(name, sizeof(name), "%s", interface);
+	for (i = 0; name[i]; i++)
+		if (name[i] == '.')
+			name[i] = ':';
+	snprintf(path.text, sizeof(path.text), ATTACH_ROOT "/%s/%.64s", name, part);
+	return path;
+}
+
+struct pin_path pins_in(const struct pin_path *folder, const char *name)
+{
+	struct pin_path path;
+
+	snprintf(path.text, sizeof(path.text), "%.80s/%.32s", folder->text, name);
+	return path;
+}
+
+int pins_check(struct reason *reason)
+{
+	struct statfs fs;
+
+	if (statfs(BPFFS, &fs))
+		return reason_set(reason, REASON_NO_BPFFS, "pin", errno, BPFFS);
+	if ((unsigned long)fs.f_type != BPF_FS_MAGIC)
+		return reason_set(reason, REASON_NO_BPFFS, "pin", ENODEV, BPFFS);
+	return 0;
+}
+
+/* mkdir -p; what is there already is fine. */
+static int make_path(const char *path)
+{
+	char text[sizeof(struct pin_path)];
+	char *slash;
+
+	snprintf(text, sizeof(text), "%s", path);
+	for (slash = text + strlen(BPFFS) + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
+		*slash = '\0';
+		if (mkdir(text, MODE) && errno != EEXIST)
+			return -errno;
+	}
+	return mkdir(text, MODE) && errno != EEXIST ? -errno : 0;
+}
+
+int pins_lock(struct reason *reason)
+{
+	int error = make_path(ATTACH_ROOT), fd;
+
+	if (error)
+		return reason_set(reason, REASON_UNKNOWN, "pin", -error, ATTACH_ROOT);
+	fd = open(ATTACH_ROOT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return reason_set(reason, REASON_UNKNOWN, "pin", errno, ATTACH_ROOT);
+	if (flock(fd, LOCK_EX)) {
+		error = errno;
+		close(fd);
+		return reason_set(reason, REASON_UNKNOWN, "pin", error, ATTACH_ROOT);
+	}
+	return fd;
+}
+
+int pins_make(const struct pin_path *folder, struct reason *reason)
+{
+	int error = make_path(folder->text);
+
+	return error ? reason_set(reason, REASON_UNKNOWN, "pin", -error, "%s", folder->text) : 0;
+}
+
+static void remove_below(int parent, const char *name, int levels)
+{
+	struct dirent *entry;
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!folder) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while (levels && (entry = readdir(folder))) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		if (unlinkat(dirfd(folder), entry->d_name, 0))
+			remove_below(dirfd(folder), entry->d_name, levels - 1);
+	}
+	closedir(folder);
+	unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+void pins_remove(const struct pin_path *folder)
+{
+	char text[sizeof(*folder)];
+	char *slash;
+
+	remove_below(AT_FDCWD, folder->text, MAX_LEVELS);
+	snprintf(text, sizeof(text), "%s", folder->text);
+	while ((slash = strrchr(text, '/')) && slash > text + strlen(BPFFS)) {
+		*slash = '\0';
+		/* The root of all stays while others may wait for its lock. */
+		if (!strcmp(text, ATTACH_ROOT) || rmdir(text))
+			return;
+	}
+}
+
+int pins_move(const struct pin_path *from, const struct pin_path *to, struct reason *reason)
+{
+	remove_below(AT_FDCWD, to->text, MAX_LEVELS);
+	if (rename(from->text, to->text))
+		return reason_set(reason, REASON_UNKNOWN, "pin", errno, "%s", to->text);
+	return 0;
+}
+
+bool pins_exist(const struct pin_path *folder)
+{
+	return !access(folder->text, F_OK);
+}
+
+int pins_mark(const struct pin_path *folder, struct reason *reason, const char *format, ...)
+{
+	struct pin_path path;
+	char name[33];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(name, sizeof(name), format, arguments);
+	va_end(arguments);
+	path = pins_in(folder, name);
+	return pins_make(&path, reason);
+}
+
+bool pins_marked(const struct pin_path *folder, const char *format, ...)
+{
+	struct pin_path path;
+	char name[33];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(name, sizeof(name), format, arguments);
+	va_end(arguments);
+	path = pins_in(folder, name);
+	return pins_exist(&path);
+}
+
+int pins_put(int fd, const struct pin_path *folder, const char *name, struct reason *reason)
+{
+	struct pin_path path = pins_in(folder, name);
+
+	if (bpf_obj_pin(fd, path.text))
+		return reason_set(reason, REASON_UNKNOWN, "pin", errno, "%s", path.text);
+	return 0;
+}
+
+int pins_program(const struct pin_path *folder)
+{
+	struct pin_path path = pins_in(folder, PINS_PROGRAM);
+	int fd = bpf_obj_get(path.text);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int pins_interfaces(char (**names)[IF_NAMESIZE], size_t *n, struct reason *reason)
+{
+	char(*list)[IF_NAMESIZE] = NULL, (*more)[IF_NAMESIZE];
+	DIR *folder = opendir(ATTACH_ROOT);
+	struct dirent *entry;
+	size_t i, count = 0;
+
+	*names = NULL;
+	*n = 0;
+	if (!folder)
+		return errno == ENOENT ?
+			       0 :
+			       reason_set(reason, REASON_UNKNOWN, "pin", errno, ATTACH_ROOT);
+	while ((entry = readdir(folder))) {
+		if (entry->d_name[0] == '.' || strlen(entry->d_name) >= IF_NAMESIZE)
+			continue;
+		more = reallocarray(list, count + 1, sizeof(*list));
+		if (!more) {
+			free(list);
+			closedir(folder);
+			return reason_set(reason, REASON_UNKNOWN, "pin", ENOMEM, NULL);
+		}
+		list = more;
+		memcpy(list[count], entry->d_name, strlen(entry->d_name) + 1);
+		for (i = 0; list[count][i]; i++)
+			if (list[count][i] == ':')
+				list[count][i] = '.';
+		count++;
+	}
+	closedir(folder);
+	*names = list;
+	*n = count;
+	return 0;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What of ours is on one interface. See site.h.
+ */
+#include "site.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dispatcher.h"
+#include "log.h"
+#include "object.h"
+#include "stack.h"
+
+struct pin_path site_folder(const struct site *site, enum tier tier)
+{
+	return pins_folder(site->interface, tiers[tier].name);
+}
+
+struct pin_path site_fresh_folder(const struct site *site, enum tier tier)
+{
+	char part[32];
+
+	snprintf(part, sizeof(part), "new-%s", tiers[tier].name);
+	return pins_folder(site->interface, part);
+}
+
+int site_look(struct site *site, const char *interface, struct reason *reason)
+{
+	memset(site, 0, sizeof(*site));
+	site->lock = -1;
+	if (strlen(interface) >= sizeof(site->interface))
+		return 0; /* no interface has such a name */
+	strcpy(site->interface, interface);
+	site->ifindex = if_nametoindex(interface);
+	return site->ifindex ? hook_query(interface, site->ifindex, &site->hook, reason) : 0;
+}
+
+/* Whether the program of these pins is what the tier's slot holds, alone or by a dispatcher. */
+static bool is_attached(const struct site *site, enum tier tier, const struct pin_path *folder)
+{
+	uint32_t slot = site->hook.id[tier];
+	int fd = slot ? pins_program(folder) : -ENOENT;
+	struct hook_program program = {};
+
+	if (fd < 0)
+		return false;
+	hook_program(fd, &program); /* fails where the card is gone: then the id is 0 */
+	close(fd);
+	if (!program.id)
+		return false;
+	return program.id == slot ||
+	       (dispatcher_is(slot) && dispatcher_holds(site->ifindex, program.id));
+}
+
+bool site_find(const struct site *site, enum tier tier, struct pin_path *folder)
+{
+	*folder = site_folder(site, tier);
+	if (is_attached(site, tier, folder))
+		return true;
+	*folder = site_fresh_folder(site, tier);
+	return is_attached(site, tier, folder);
+}
+
+static int remove_stale(const struct pin_path *folder)
+{
+	if (!pins_exist(folder))
+		return 0;
+	log_warn("%s: removed the pins of a program that is not attached any more", folder->text);
+	pins_remove(folder);
+	return 1;
+}
+
+/* Also finishes a change that was broken off between the swap of programs and that of pins. */
+static int settle(const struct site *site, enum tier tier)
+{
+	struct pin_path folder = site_folder(site, tier), fresh = site_fresh_folder(site, tier);
+	struct reason ignored = {};
+
+	if (is_attached(site, tier, &fresh)) {
+		pins_move(&fresh, &folder, &ignored);
+		return 0;
+	}
+	return remove_stale(&fresh) +
+	       (is_attached(site, tier, &folder) ? 0 : remove_stale(&folder));
+}
+
+static int settle_all(const struct site *site)
+{
+	struct pin_path driver, generic, stack = pins_folder(site->interface, PINS_STACK);
+	enum tier tier;
+	int cleaned = 0;
+
+	for (tier = 0; tier < TIER_COUNT; tier++)
+		cleaned += settle(site, tier);
+	driver = site_folder(site, TIER_DRIVER);
+	generic = site_folder(site, TIER_GENERIC);
+	if (!pins_exist(&driver) && !pins_exist(&generic) && pins_exist(&stack)) {
+		stack_detach(site->interface, site->ifindex);
+		cleaned++;
+	}
+	return cleaned;
+}
+
+int site_enter(struct site *site, const char *interface, int *cleaned, struct reason *reason)
+{
+	int error = pins_check(reason), lock;
+
+	if (error)
+		return error;
+	lock = pins_lock(reason);
+	if (lock < 0)
+		return lock;
+	error = site_look(site, interface, reason);
+	if (error) {
+		close(lock);
+		return error;
+	}
+	site->lock = lock;
+	*cleaned = settle_all(site);
+	return 0;
+}
+
+void site_leave(struct site *site)
+{
+	if (site->lock >= 0)
+		close(site->lock);
+	site->lock = -1;
+}
+
+int site_read(const struct site *site, enum tier tier, const struct pin_path *folder,
+	      struct attachment *attachment, struct reason *reason)
+{
+	struct hook_program program = {};
+	int fd, error;
+
+	memset(attachment, 0, sizeof(*attachment));
+	error = map_set_from_pins(&attachment->maps, folder->text, reason);
+	if (error)
+		return error;
+	fd = pins_program(folder);
+	if (fd >= 0) {
+		hook_program(fd, &program);
+		close(fd);
+	}
+	strcpy(attachment->interface, site->interface);
+	attachment->ifindex = site->ifindex;
+	attachment->tier = tier;
+	attachment->program_id = program.id;
+	strcpy(attachment->tag, program.tag);
+	attachment->loaded = program.loaded;
+	attachment->dispatcher = program.id != site->hook.id[tier];
+	attachment->stack = tier != TIER_OFFLOAD && stack_attached(site->interface, site->ifindex);
+	attachment->current =
+		pins_marked(folder, SITE_BUILD_MARK, (unsigned long long)object_build(tier));
+	return 0;
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The TC program that counts what reaches the host's stack. See stack.h.
+ */
+#include "stack.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hook.h"
+#include "log.h"
+#include "objects.h"
+#include "pins.h"
+
+/*
+ * Our place among the filters: `tc filter show dev IFACE ingress` lists it as pref 443 bpf handle
+ * 0x51554943. Another kind of filter at that priority keeps it; ours then takes one of the next.
+ */
+#define HANDLE	   0x51554943 /* "QUIC" */
+#define PRIORITY   443
+#define PRIORITIES 8
+#define QDISC_MARK "clsact-%u" /* with the ifindex: the qdisc goes with the device */
+
+static struct bpf_tc_hook ingress(uint32_t ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
+
+	return hook;
+}
+
+/* By the pin, or by its name where a loader ended half-way between filter and pin. */
+static bool is_ours(uint32_t id, uint32_t pinned)
+{
+	struct hook_program program;
+	int fd;
+
+	if (id == pinned)
+		return true;
+	fd = hook_program_by_id(id, &program);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return !strcmp(program.name, LB_PROG_STACK);
+}
+
+/* The priority of our filter, 0 if it is not there. */
+static uint32_t find_filter(const char *interface, uint32_t ifindex)
+{
+	struct pin_path folder = pins_folder(interface, PINS_STACK);
+	struct bpf_tc_hook hook = ingress(ifindex);
+	struct hook_program pinned = {};
+	int fd = pins_program(&folder);
+	uint32_t i;
+
+	if (fd >= 0) {
+		hook_program(fd, &pinned);
+		close(fd);
+	}
+	for (i = 0; i < PRIORITIES; i++) {
+		LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = PRIORITY + i);
+
+		if (!bpf_tc_query(&hook, &opts) && is_ours(opts.prog_id, pinned.id))
+			return PRIORITY + i;
+	}
+	return 0;
+}
+
+static int stack_reason(const char *interface, const char *stage, int error, struct reason *reason)
+{
+	reason_set(reason, error == EPERM ? REASON_NO_PERMISSION : REASON_UNKNOWN, stage, error,
+		   "%s, tc ingress", interface);
+	reason_set_kernel(reason, log_kernel_sentence());
+	return -error;
+}
+
+/* The counters of before, if they are as many. */
+static void keep_counters(struct bpf_map *stats, const struct pin_path *folder)
+{
+	struct pin_path path = pins_in(folder, LB_MAP_STACK_STATS);
+	struct bpf_map_info info = {};
+	__u32 length = sizeof(info);
+	int fd = bpf_obj_get(path.text);
+
+	if (fd < 0)
+		return;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &length) &&
+	    info.max_entries == bpf_map__max_entries(stats) &&
+	    info.value_size == bpf_map__value_size(stats) && info.type == bpf_map__type(stats))
+		bpf_map__reuse_fd(stats, fd);
+	close(fd);
+}
+
+static int load(const char *interface, const struct map_set *maps, struct bpf_object **object,
+		struct reason *reason)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = LB_PROG_STACK);
+	const struct {
+		const char *name;
+		int fd;
+	} shared[] = {
+		{LB_MAP_META, maps->meta},
+		{LB_MAP_GENERATION, maps->generation},
+		{LB_MAP_VIP, maps->vip},
+	};
+	struct pin_path folder = pins_folder(interface, PINS_STACK);
+	struct bpf_map *stats;
+	int error = 0;
+	size_t i;
+
+	log_forget_kernel();
+	*object = bpf_object__open_mem(object_stack, OBJECT_SIZE(stack), &opts);
+	if (!*object)
+		return stack_reason(interface, "object", errno, reason);
+	for (i = 0; i < sizeof(shared) / sizeof(shared[0]) && !error; i++)
+		error = bpf_map__reuse_fd(bpf_object__find_map_by_name(*object, shared[i].name),
+					  shared[i].fd);
+	stats = bpf_object__find_map_by_name(*object, LB_MAP_STACK_STATS);
+	if (!error)
+		error = bpf_map__set_max_entries(stats, maps->sizes.vips + 1);
+	if (!error) {
+		keep_counters(stats, &folder);
+		error = bpf_object__load(*object);
+	}
+	if (!error)
+		return 0;
+	bpf_object__close(*object);
+	*object = NULL;
+	return stack_reason(interface, "prog-load", -error, reason);
+}
+
+/* Makes the ingress hook; *made: it was not there. */
+static int make_qdisc(const char *interface, uint32_t ifindex, bool *made, struct reason *reason)
+{
+	struct bpf_tc_hook hook = ingress(ifindex);
+	int error;
+
+	log_forget_kernel();
+	error = bpf_tc_hook_create(&hook);
+	*made = !error;
+	if (!error || error == -EEXIST)
+		return 0;
+	return stack_reason(interface, "clsact", -error, reason);
+}
+
+static int count_filters(const struct nlmsghdr *message, void *count)
+{
+	if (message->nlmsg_type == RTM_NEWTFILTER)
+		++*(unsigned int *)count;
+	return MNL_CB_OK;
+}
+
+/* Filters at one end of the clsact qdisc; an error counts as "in use". */
+static unsigned int filters(struct mnl_socket *netlink, uint32_t ifindex, uint32_t parent)
+{
+	char buffer[MNL_SOCKET_BUFFER_SIZE];
+	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
+	struct tcmsg *request = mnl_nlmsg_put_extra_header(header, sizeof(*request));
+	unsigned int count = 0;
+	int n;
+
+	header->nlmsg_type = RTM_GETTFILTER;
+	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	request->tcm_ifindex = ifindex;
+	request->tcm_parent = TC_H_MAKE(TC_H_CLSACT, parent);
+	if (mnl_socket_sendto(netlink, header, header->nlmsg_len) < 0)
+		return 1;
+	do {
+		n = mnl_socket_recvfrom(netlink, buffer, sizeof(buffer));
+		if (n > 0)
+			n = mnl_cb_run(buffer, n, 0, 0, count_filters, &count);
+	} while (n > MNL_CB_STOP);
+	return n < 0 ? 1 : count;
+}
+
+static void remove_qdisc(uint32_t ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
+		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	struct mnl_socket *netlink = mnl_socket_open(NETLINK_ROUTE);
+	bool empty;
+
+	if (!netlink)
+		return;
+	empty = !mnl_socket_bind(netlink, 0, MNL_SOCKET_AUTOPID) &&
+		!filters(netlink, ifindex, TC_H_MIN_INGRESS) &&
+		!filters(netlink, ifindex, TC_H_MIN_EGRESS);
+	mnl_socket_close(netlink);
+	if (empty)
+		bpf_tc_hook_destroy(&hook);
+}
+
+/* Ours at its place if it is there, else at the first priority that takes it. */
+static int put_filter(const char *interface, uint32_t ifindex, int fd, struct reason *reason)
+{
+	struct bpf_tc_hook hook = ingress(ifindex);
+	uint32_t old = find_filter(interface, ifindex), i;
+	int error = 0;
+
+	for (i = 0; i < PRIORITIES; i++) {
+		LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = fd, .handle = HANDLE,
+			    .priority = old ? old : PRIORITY + i,
+			    .flags = old ? BPF_TC_F_REPLACE : 0);
+
+		log_forget_kernel();
+		error = bpf_tc_attach(&hook, &opts);
+		if (!error)
+			return 0;
+		if (old || (error != -EEXIST && error != -EINVAL))
+			break;
+	}
+	return stack_reason(interface, "attach", -error, reason);
+}
+
+static int pin(const struct pin_path *folder, const struct bpf_object *object, uint32_t ifindex,
+	       bool made_qdisc, struct reason *reason)
+{
+	int stats = bpf_object__find_map_fd_by_name(object, LB_MAP_STACK_STATS), error;
+	struct pin_path path;
+
+	error = pins_make(folder, reason);
+	path = pins_in(folder, PINS_PROGRAM);
+	unlink(path.text);
+	path = pins_in(folder, LB_MAP_STACK_STATS);
+	unlink(path.text);
+	if (!error)
+		error = pins_put(stats, folder, LB_MAP_STACK_STATS, reason);
+	if (!error)
+		error = pins_put(
+			bpf_program__fd(bpf_object__find_program_by_name(object, LB_PROG_STACK)),
+			folder, PINS_PROGRAM, reason);
+	if (!error && made_qdisc)
+		error = pins_mark(folder, reason, QDISC_MARK, ifindex);
+	return error;
+}
+
+int stack_attach(const char *interface, uint32_t ifindex, const struct map_set *maps,
+		 struct reason *reason)
+{
+	struct pin_path folder = pins_folder(interface, PINS_STACK);
+	struct bpf_object *object;
+	bool made;
+	int error = load(interface, maps, &object, reason);
+
+	if (error)
+		return error;
+	error = make_qdisc(interface, ifindex, &made, reason);
+	if (error)
+		goto out;
+	error = put_filter(interface, ifindex,
+			   bpf_program__fd(bpf_object__find_program_by_name(object, LB_PROG_STACK)),
+			   reason);
+	if (error) {
+		if (made)
+			remove_qdisc(ifindex);
+		goto out;
+	}
+	error = pin(&folder, object, ifindex, made, reason);
+	if (error)
+		stack_detach(interface, ifindex);
+out:
+	bpf_object__close(object);
+	return error;
+}
+
+bool stack_attached(const char *interface, uint32_t ifindex)
+{
+	return find_filter(interface, ifindex);
+}
+
+void stack_detach(const char *interface, uint32_t ifindex)
+{
+	struct pin_path folder = pins_folder(interface, PINS_STACK);
+	struct bpf_tc_hook hook = ingress(ifindex);
+	uint32_t priority = ifindex ? find_filter(interface, ifindex) : 0;
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = priority);
+
+	if (priority)
+		bpf_tc_detach(&hook, &opts);
+	if (ifindex && pins_marked(&folder, QDISC_MARK, ifindex))
+		remove_qdisc(ifindex);
+	if (pins_exist(&folder))
+		pins_remove(&folder);
+}
