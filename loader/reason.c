@@ -150,8 +150,6 @@ enum reason_code reason_classify(int error, const char *sentence)
 	case EBUSY:
 	case EEXIST:
 		return REASON_BUSY_FOREIGN_PROGRAM;
-	case EOPNOTSUPP:
-		return REASON_NO_NATIVE;
 	case ENODEV:
 		return REASON_DEVICE_GONE;
 	default:

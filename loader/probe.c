@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Finds a verdict for each tier. What the kernel tells without a change comes first, and a program
+ * that is attached already decides before anything is tried.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/magic.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statfs.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "attach.h"
+#include "hook.h"
+#include "log.h"
+#include "object.h"
+#include "probe.h"
+
+#define BPFFS	      "/sys/fs/bpf"
+#define OUR_PREFIX    "shunt_"
+#define KERNEL_OLDEST 5010 /* major * 1000 + minor */
+
+/* XDP keeps a frame in one page: what is left of it after the headroom and skb_shared_info. */
+#define ONE_PAGE_MTU_MAX (4096 - 256 - 320 - 14)
+
+const char *probe_text(const struct probe_tier *tier)
+{
+	return tier->text[0] ? tier->text : reason_text(tier->reason.code);
+}
+
+__attribute__((format(printf, 2, 3))) static void set_text(struct probe_tier *tier,
+							   const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(tier->text, sizeof(tier->text), format, arguments);
+	va_end(arguments);
+}
+
+static void yes(struct probe_tier *tier)
+{
+	tier->usable = PROBE_YES;
+	tier->reason = (struct reason){};
+}
+
+static void no(struct probe_tier *tier, const struct reason *reason)
+{
+	/* What may not be asked stays open; so does what nobody tried. */
+	bool open = reason->code == REASON_NO_PERMISSION || reason->code == REASON_UNTRIED;
+
+	tier->usable = open ? PROBE_UNKNOWN : PROBE_NO;
+	tier->reason = *reason;
+}
+
+static void no_because(struct probe *probe, enum tier number, enum reason_code code,
+		       const char *stage)
+{
+	struct reason reason;
+
+	reason_set(&reason, code, stage, 0, "%s, %s", probe->nic.name, tiers[number].name);
+	no(&probe->tiers[number], &reason);
+}
+
+static int kernel_version(void)
+{
+	struct utsname kernel;
+	int major, minor;
+
+	if (uname(&kernel) || sscanf(kernel.release, "%d.%d", &major, &minor) != 2)
+		return KERNEL_OLDEST;
+	return major * 1000 + minor;
+}
+
+/* A refused load says what the program lacks; on an old kernel it is the kernel that lacks it. */
+static void explain_load(struct probe_tier *tier, struct reason *reason)
+{
+	enum reason_code code = reason_classify(0, reason->kernel);
+
+	if (code != REASON_UNKNOWN)
+		reason->code = code;
+	if (reason->code == REASON_NO_PERMISSION)
+		set_text(tier, "the kernel refuses, though no capability is missing in this "
+			       "namespace");
+	if (reason->code == REASON_VERIFIER && kernel_version() < KERNEL_OLDEST)
+		reason->code = REASON_KERNEL_TOO_OLD;
+	no(tier, reason);
+}
+
+/* The host's verifier does not care for the interface: asked once a tier, however many there are. */
+static int try_host_load(enum tier number, const struct probe_options *options,
+			 struct reason *reason)
+{
+	static struct {
+		bool known;
+		int error;
+		struct reason reason;
+	} answers[TIER_COUNT];
+	struct object_request request = {.tier = number, .sizes = &options->sizes};
+	struct bpf_object *object;
+	int fd;
+
+	if (!answers[number].known) {
+		answers[number].known = true;
+		answers[number].error =
+			object_load(&request, &object, &fd, &answers[number].reason);
+		if (!answers[number].error)
+			bpf_object__close(object);
+	}
+	*reason = answers[number].reason;
+	return answers[number].error;
+}
+
+/*
+ * No signal comes between attach and detach, and only the program that went on is taken off: a
+ * probe leaves nothing behind.
+ */
+static int try_attach(const struct nic *nic, enum tier number, int fd, struct reason *reason)
+{
+	struct reason left;
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	error = hook_set(nic->name, nic->ifindex, number, fd, -1, reason);
+	if (!error && hook_set(nic->name, nic->ifindex, number, -1, fd, &left))
+		log_error("%s: the trial's program stays attached (%s); ip link set %s xdp off",
+			  nic->name, reason_errno_name(left.error), nic->name);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (error)
+		reason->stage = "trial-attach";
+	return error;
+}
+
+static int load_pass(struct reason *reason)
+{
+	static const struct bpf_insn pass[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "shunt_trial", "Dual BSD/GPL", pass,
+			       sizeof(pass) / sizeof(pass[0]), NULL);
+
+	if (fd < 0)
+		return reason_set(reason, REASON_UNKNOWN, "prog-load", errno, "pass program");
+	return fd;
+}
+
+static void try_host_attach(struct probe *probe, enum tier number)
+{
+	struct probe_tier *tier = &probe->tiers[number];
+	struct reason reason;
+	int fd = load_pass(&reason);
+
+	if (fd < 0) {
+		no(tier, &reason);
+		return;
+	}
+	if (try_attach(&probe->nic, number, fd, &reason)) {
+		no(tier, &reason);
+	} else {
+		yes(tier);
+		set_text(tier, "tried: a program could be attached");
+	}
+	close(fd);
+}
+
+static void name_program(char *text, size_t size, const struct probe_program *program)
+{
+	if (program->name[0])
+		snprintf(text, size, "%s (program %u)", program->name, program->id);
+	else
+		snprintf(text, size, "program %u", program->id);
+}
+
+/* Whether a program that is attached settles the tier's verdict. */
+static bool settled_by_attached(struct probe *probe, enum tier number)
+{
+	static const enum tier excluded[TIER_COUNT] = {
+		[TIER_OFFLOAD] = TIER_NONE, /* goes with either host tier */
+		[TIER_DRIVER] = TIER_GENERIC,
+		[TIER_GENERIC] = TIER_DRIVER,
+	};
+	const struct probe_program *same = &probe->attached[number];
+	const struct probe_program *other =
+		excluded[number] == TIER_NONE ? NULL : &probe->attached[excluded[number]];
+	struct probe_tier *tier = &probe->tiers[number];
+	char name[64];
+
+	if (same->id && same->ours) {
+		yes(tier);
+		set_text(tier, "attached: program %u", same->id);
+	} else if (same->id) {
+		name_program(name, sizeof(name), same);
+		no_because(probe, number, REASON_BUSY_FOREIGN_PROGRAM, "interface");
+		set_text(tier, "%s is attached, which is not shunt's", name);
+	} else if (other && other->id && other->ours) {
+		no_because(probe, number, REASON_BUSY_OTHER_TIER, "interface");
+		set_text(tier, "shunt's %s tier is attached here", tiers[excluded[number]].name);
+	} else if (other && other->id) {
+		name_program(name, sizeof(name), other);
+		no_because(probe, number, REASON_BUSY_OTHER_MODE, "interface");
+		set_text(tier, "%s is attached in %s mode, and the kernel allows one of the two",
+			 name, tiers[excluded[number]].name);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static void probe_generic(struct probe *probe, const struct probe_options *options)
+{
+	struct reason reason;
+
+	if (settled_by_attached(probe, TIER_GENERIC))
+		return;
+	if (try_host_load(TIER_GENERIC, options, &reason))
+		explain_load(&probe->tiers[TIER_GENERIC], &reason);
+	else if (options->trial && !probe->nic.lro) /* generic XDP turns LRO off, for good */
+		try_host_attach(probe, TIER_GENERIC);
+	else
+		yes(&probe->tiers[TIER_GENERIC]);
+}
+
+static void list_features(const struct nic *nic, struct probe_tier *tier)
+{
+	char list[120] = "";
+	size_t length = 0;
+
+	for (enum nic_feature i = 0; i < NIC_FEATURE_COUNT; i++)
+		if (nic_has_feature(nic, i))
+			length += snprintf(list + length, sizeof(list) - length, "%s%s",
+					   length ? ", " : "", nic_feature_name(i));
+	set_text(tier, "the driver reports native XDP: %s", list);
+}
+
+/* drivers/net/veth.c, veth_xdp_set(): the peer's frames must fit, and its queues be no more. */
+static bool refused_by_veth(struct probe *probe)
+{
+	struct probe_tier *tier = &probe->tiers[TIER_DRIVER];
+	const struct nic *nic = &probe->nic;
+	struct nic_peer peer;
+
+	if (nic->features_known && !nic_has_feature(nic, NIC_FEATURE_BASIC)) {
+		no_because(probe, TIER_DRIVER, REASON_QUEUES, "interface");
+		set_text(tier, "the peer has more transmit queues than %s has receive queues",
+			 nic->name);
+		reason_set_hint(&tier->reason, "ethtool -L %s rx N, or ethtool -L PEER tx 1",
+				nic->name);
+		return true;
+	}
+	if (nic_read_peer(nic, &peer) || peer.mtu <= ONE_PAGE_MTU_MAX)
+		return false;
+	no_because(probe, TIER_DRIVER, REASON_MTU, "interface");
+	set_text(tier, "the peer %s has an MTU of %u: XDP on veth takes at most %u", peer.name,
+		 peer.mtu, ONE_PAGE_MTU_MAX);
+	reason_set_hint(&tier->reason, "lower the MTU of %s and of its peer %s", nic->name,
+			peer.name);
+	return true;
+}
+
+/* What an untried native attach would come to, as far as facts tell. */
+static void guess_driver(struct probe *probe)
+{
+	struct probe_tier *tier = &probe->tiers[TIER_DRIVER];
+	const struct nic *nic = &probe->nic;
+
+	if (nic->peer && refused_by_veth(probe))
+		return;
+	if (nic->features_known && !nic_has_feature(nic, NIC_FEATURE_BASIC)) {
+		no_because(probe, TIER_DRIVER, REASON_NO_NATIVE, "interface");
+		return;
+	}
+	if (nic->features_known && !nic->lro && nic->mtu <= ONE_PAGE_MTU_MAX) {
+		yes(tier);
+		list_features(nic, tier);
+		return;
+	}
+	no_because(probe, TIER_DRIVER, REASON_UNTRIED, "interface");
+	if (nic->lro)
+		set_text(tier, "not known until tried: LRO is on, which most drivers refuse");
+	else if (nic->features_known)
+		set_text(tier, "not known until tried: an MTU of %u is more than most drivers take",
+			 nic->mtu);
+	else
+		set_text(tier, "not known until tried: this kernel does not tell (Linux 6.3 does)");
+	reason_set_hint(&tier->reason, "loader --probe --trial %s (the link may reset)", nic->name);
+}
+
+static void probe_driver(struct probe *probe, const struct probe_options *options)
+{
+	struct reason reason;
+
+	if (settled_by_attached(probe, TIER_DRIVER))
+		return;
+	if (probe->tiers[TIER_OFFLOAD].reason.code == REASON_NO_NDO_BPF) {
+		no_because(probe, TIER_DRIVER, REASON_NO_NDO_BPF, "interface");
+		return;
+	}
+	if (try_host_load(TIER_DRIVER, options, &reason))
+		explain_load(&probe->tiers[TIER_DRIVER], &reason);
+	else if (options->trial)
+		try_host_attach(probe, TIER_DRIVER);
+	else
+		guess_driver(probe);
+}
+
+static void note_use(struct probe_tier *tier, const struct bpf_object *object, int fd)
+{
+	struct bpf_prog_info info = {};
+	__u32 length = sizeof(info);
+	const struct bpf_map *map;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &length))
+		return;
+	tier->loaded = true;
+	tier->use = (struct probe_use){
+		.instructions = info.xlated_prog_len / sizeof(struct bpf_insn),
+		.jited = info.jited_prog_len,
+	};
+	bpf_object__for_each_map(map, object) {
+		tier->use.maps++;
+		tier->use.elements += bpf_map__max_entries(map);
+	}
+}
+
+static void try_device_object(struct probe *probe, const struct probe_options *options)
+{
+	struct probe_tier *tier = &probe->tiers[TIER_OFFLOAD];
+	struct object_request request = {
+		.tier = TIER_OFFLOAD,
+		.what = probe->nic.name,
+		.ifindex = probe->nic.ifindex,
+		.sizes = &options->sizes,
+	};
+	struct bpf_object *object;
+	struct reason reason;
+	int fd;
+
+	if (object_load(&request, &object, &fd, &reason)) {
+		explain_load(tier, &reason);
+		if (reason.code == REASON_NO_PERMISSION)
+			set_text(tier, "CAP_SYS_ADMIN is missing: maps of a device need it");
+		return;
+	}
+	note_use(tier, object, fd);
+	if (options->trial && try_attach(&probe->nic, TIER_OFFLOAD, fd, &reason)) {
+		no(tier, &reason);
+	} else {
+		yes(tier);
+		set_text(tier, options->trial ? "tried: the program could be attached" :
+						"the program loads on the device");
+	}
+	bpf_object__close(object);
+}
+
+static void probe_offload(struct probe *probe, const struct probe_options *options)
+{
+	struct probe_tier *tier = &probe->tiers[TIER_OFFLOAD];
+	const struct nic *nic = &probe->nic;
+	struct reason reason;
+
+	if (settled_by_attached(probe, TIER_OFFLOAD))
+		return;
+	if (!object_try_device(nic->name, nic->ifindex, &reason)) {
+		try_device_object(probe, options);
+		return;
+	}
+	/* netdevsim, told not to take programs, answers like a driver that cannot. */
+	if (reason.code == REASON_NO_NDO_BPF && nic_has_feature(nic, NIC_FEATURE_BASIC))
+		reason.code = REASON_NO_OFFLOAD_DEVICE;
+	if (reason.code == REASON_NO_OFFLOAD_DEVICE && nic_driver(nic)[0])
+		set_text(tier, "%s has XDP but no offload engine", nic_driver(nic));
+	no(tier, &reason);
+}
+
+static void read_attached(struct probe *probe)
+{
+	for (enum tier tier = 0; tier < TIER_COUNT; tier++) {
+		struct probe_program *program = &probe->attached[tier];
+		struct hook_program found;
+		int fd;
+
+		program->id = probe->nic.program_id[tier];
+		if (!program->id)
+			continue;
+		fd = hook_program_by_id(program->id, &found);
+		if (fd < 0)
+			continue;
+		close(fd);
+		memcpy(program->name, found.name, sizeof(program->name));
+		memcpy(program->tag, found.tag, sizeof(program->tag));
+		program->ours = !strncmp(found.name, OUR_PREFIX, strlen(OUR_PREFIX));
+	}
+}
+
+/* Behind libxdp's dispatcher only our own pins know the program. */
+static void find_ours(struct probe *probe)
+{
+	struct attachment *list;
+	struct reason reason;
+	size_t n;
+
+	if (attach_list(probe->nic.name, &list, &n, &reason))
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (list[i].dispatcher && list[i].ifindex == probe->nic.ifindex)
+			probe->attached[list[i].tier].ours = probe->attached[list[i].tier].id;
+	attach_list_free(list, n);
+}
+
+__attribute__((format(printf, 3, 4))) static struct probe_warning *
+warn(struct probe *probe, const char *code, const char *format, ...)
+{
+	struct probe_warning *warning = &probe->warnings[probe->n_warnings++];
+	va_list arguments;
+
+	warning->code = code;
+	va_start(arguments, format);
+	vsnprintf(warning->text, sizeof(warning->text), format, arguments);
+	va_end(arguments);
+	return warning;
+}
+
+__attribute__((format(printf, 2, 3))) static void advise(struct probe_warning *warning,
+							 const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(warning->hint, sizeof(warning->hint), format, arguments);
+	va_end(arguments);
+}
+
+static void warn_of_peer(struct probe *probe)
+{
+	struct nic_peer peer = {};
+	int error = nic_read_peer(&probe->nic, &peer);
+	const char *name = error ? "PEER" : peer.name;
+
+	if (!error && peer.has_driver_program)
+		return;
+	advise(warn(probe, "veth-peer",
+		    error ? "the peer of this veth cannot be seen from here: without an XDP "
+			    "program there, what the driver tier sends back on it is lost" :
+			    "the peer of this veth has no XDP program: what the driver tier sends "
+			    "back on it is lost"),
+	       "attach one that passes: ip link set %s xdpdrv obj pass.bpf.o sec xdp", name);
+}
+
+static void warn_of_facts(struct probe *probe, const struct probe_options *options)
+{
+	const struct nic *nic = &probe->nic;
+	struct statfs fs;
+
+	if (!nic->ethernet && strcmp(nic->name, "lo") != 0)
+		advise(warn(probe, "not-ethernet", "not an Ethernet device: shunt reads Ethernet"),
+		       "use the interface below it");
+	if (nic->rx_vlan_offload)
+		advise(warn(probe, "rx-vlan-offload",
+			    "rx-vlan-offload is on: XDP does not see VLAN tags"),
+		       "ethtool -K %s rx-vlan-offload off", nic->name);
+	if (nic->peer && probe->tiers[TIER_DRIVER].usable != PROBE_NO)
+		warn_of_peer(probe);
+	if (options->encapsulates && nic->mtu < 1500 + 40)
+		advise(warn(probe, "mtu-ipip",
+			    "ipip adds 20 octets (IPv4) or 40 (IPv6): full packets of 1500 do not "
+			    "leave by an MTU of %u",
+			    nic->mtu),
+		       "raise the MTU on the way to the servers to 1540, or use l2dsr");
+	if (statfs(BPFFS, &fs) || fs.f_type != BPF_FS_MAGIC)
+		advise(warn(probe, reason_code_name(REASON_NO_BPFFS),
+			    "no BPF file system at " BPFFS ": attach needs one"),
+		       "mount -t bpf bpf " BPFFS);
+}
+
+int probe_interface(const char *name, const struct probe_options *options, struct probe *probe,
+		    struct reason *reason)
+{
+	struct reason rights;
+	int error;
+
+	*probe = (struct probe){.trial = options->trial};
+	error = nic_read(name, &probe->nic, reason);
+	if (error)
+		return error;
+	read_attached(probe);
+	if (attach_check_rights(&rights)) {
+		for (enum tier tier = 0; tier < TIER_COUNT; tier++)
+			no(&probe->tiers[tier], &rights);
+	} else {
+		find_ours(probe);
+		probe_offload(probe, options);
+		probe_driver(probe, options);
+		probe_generic(probe, options);
+	}
+	warn_of_facts(probe, options);
+	return 0;
+}
+
+bool probe_chooses(const struct probe *probe, enum tier tier)
+{
+	if (probe->tiers[tier].usable != PROBE_YES)
+		return false;
+	return tier != TIER_GENERIC || probe->tiers[TIER_DRIVER].usable != PROBE_YES;
+}
