@@ -78,19 +78,27 @@ static void print_reasons(void)
 #undef FORWARD
 }
 
+/* The summary goes to a line of its own where the arguments take the room. */
+static void print_summary(const char *name, const char *arguments, const char *summary)
+{
+	int width = printf("  %s %s", name, arguments);
+
+	if (width >= 34)
+		width = printf("\n") - 1;
+	printf("%*s%s\n", 34 - width, "", summary);
+}
+
 static void print_general_help(void)
 {
 	printf("shunt: a QUIC load balancer in XDP that routes by connection ID\n\n"
 	       "usage: loader [OPTIONS] COMMAND [ARGUMENTS]\n"
 	       "       (installed as shunt; the same program)\n\ncommands:\n");
-	for (size_t i = 0; commands[i]; i++) {
-		char left[64];
-
-		snprintf(left, sizeof(left), "%s %s", commands[i]->name, commands[i]->arguments);
-		printf("  %-34s%s\n", left, commands[i]->summary);
-	}
-	printf("  %-34s%s\n  %-34s%s\n  %-34s%s\n\noptions:\n", "help [COMMAND|reasons]",
-	       "this help", "version", "version", "completion bash", "completion script");
+	for (size_t i = 0; commands[i]; i++)
+		print_summary(commands[i]->name, commands[i]->arguments, commands[i]->summary);
+	print_summary("help", "[COMMAND|reasons]", "this help");
+	print_summary("version", "", "version");
+	print_summary("completion", "bash", "completion script");
+	printf("\noptions:\n");
 	print_options(common_options);
 	printf("\nexit status: 0 done, 1 failed, 2 wrong usage, 3 tier not to be had, 4 capability missing,\n"
 	       "  5 interface or kernel feature missing, 6 file invalid, 7 nothing attached, 8 differs\n");
