@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""What a tier must do with one frame under one configuration.
+
+The parsing is plain struct code after the RFCs; what is written in front of a packet is built and
+summed by scapy. Every server counts as reachable on the link the frame came in by, as in
+``loader trace``.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Mapping
+
+from scapy.layers.inet import IP  # type: ignore[import]
+from scapy.layers.inet6 import IPv6  # type: ignore[import]
+from scapy.utils import checksum  # type: ignore[import]
+
+from .lookup3 import hash_octets
+from .maglev import fill
+
+SEED_ROW = 0x726f7773
+
+UDP = 17
+FRAGMENT = 44
+ROUTING = 43
+AH = 51
+EXTENSIONS = {0, ROUTING, AH, 60}
+MAX_EXTENSIONS = 6
+MAX_IPV6_HEADERS = 511
+
+#: Sources of the outer header where the file gives none: nobody's addresses (RFC 7600, RFC 6666).
+DUMMY_SOURCE4 = "192.0.0.8"
+DUMMY_SOURCE6 = "100::"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a frame; out_frame is None where it is passed as it came."""
+
+    verdict: str
+    reason: str
+    config_id: int | None = None
+    vip: str | None = None
+    server: str | None = None
+    pool: str | None = None
+    out_frame: bytes | None = None
+
+
+class Passed(Exception):
+    """The frame is left to the next tier, for the reason given."""
+
+
+@dataclass(frozen=True)
+class Datagram:
+    """An unfragmented UDP datagram and where its IP packet lies in the frame."""
+
+    link: bytes
+    version: int
+    packet: bytes
+    ip_length: int
+    traffic_class: int
+    ttl: int
+    source: bytes
+    destination: bytes
+    ports: bytes
+    payload: bytes
+
+    @property
+    def hash(self) -> int:
+        """Of the 4-tuple."""
+        return hash_octets(self.source + self.destination + self.ports, SEED_ROW)[0]
+
+
+def _cut(octets: bytes, start: int, n: int) -> bytes:
+    part = octets[start:start + n]
+    if len(part) < n:
+        raise Passed("malformed")
+    return part
+
+
+def _parse_link(frame: bytes) -> tuple[int, int]:
+    """The length of Ethernet header and tags, and the EtherType behind them."""
+    # No IP packet fits in less, so 22 octets are asked for at once, whatever the type says.
+    _cut(frame, 0, 22)
+    at = 12
+    for _ in range(2):
+        if frame[at:at + 2] not in (b"\x81\x00", b"\x88\xa8"):
+            break
+        at += 4
+    return at + 2, int.from_bytes(frame[at:at + 2], "big")
+
+
+def _parse_udp(packet: bytes, at: int, left: int) -> tuple[bytes, bytes]:
+    """Ports and payload; left: what the IP packet has for UDP."""
+    header = _cut(packet, at, 8)
+    stated = int.from_bytes(header[4:6], "big")
+    if left < 8 or not 8 <= stated <= left:
+        raise Passed("malformed")
+    return header[:4], packet[at + 8:at + stated]
+
+
+def _parse_ipv4(link: bytes, packet: bytes) -> Datagram:
+    first, tos, total, _, flags, ttl, protocol, _, source, destination = struct.unpack(
+        ">BBHHHBBH4s4s", _cut(packet, 0, 20))
+    header = (first & 15) * 4
+    if first >> 4 != 4 or header < 20 or not header <= total <= len(packet):
+        raise Passed("malformed")
+    if protocol != UDP:
+        raise Passed("not_udp")
+    if flags & 0x3fff:
+        raise Passed("fragment")
+    ports, payload = _parse_udp(packet, header, total - header)
+    return Datagram(link, 4, packet, total, tos, ttl, source, destination, ports, payload)
+
+
+def _parse_ipv6(link: bytes, packet: bytes) -> Datagram:
+    word, left, following, ttl, source, destination = struct.unpack(
+        ">IHBB16s16s", _cut(packet, 0, 40))
+    if word >> 28 != 6 or 40 + left > len(packet):
+        raise Passed("malformed")
+    ip_length, at = 40 + left, 40
+    for _ in range(MAX_EXTENSIONS):
+        if following not in EXTENSIONS:
+            break
+        extension = _cut(packet, at, 8)
+        if following == ROUTING and extension[3]:
+            raise Passed("ip_options")
+        n = (extension[1] + 2) * 4 if following == AH else (extension[1] + 1) * 8
+        if n > left:
+            raise Passed("malformed")
+        following, left, at = extension[0], left - n, at + n
+        if at > MAX_IPV6_HEADERS:
+            raise Passed("ip_options")
+    if following == FRAGMENT:
+        raise Passed("fragment")
+    if following in EXTENSIONS:
+        raise Passed("ip_options")
+    if following != UDP:
+        raise Passed("not_udp")
+    ports, payload = _parse_udp(packet, at, left)
+    return Datagram(link, 6, packet, ip_length, word >> 20 & 0xff, ttl, source, destination,
+                    ports, payload)
+
+
+def parse(frame: bytes) -> Datagram:
+    """The datagram in a frame, or Passed."""
+    length, ethertype = _parse_link(frame)
+    link, packet = frame[:length], frame[length:]
+    if ethertype == 0x0800:
+        return _parse_ipv4(link, packet)
+    if ethertype == 0x86dd:
+        return _parse_ipv6(link, packet)
+    raise Passed("not_ip")
+
+
+def find_dcid(payload: bytes) -> bytes | None:
+    """The destination connection ID of RFC 8999; of a short header all that may belong to it."""
+    if len(payload) < 2:
+        return None
+    if payload[0] < 0x80:
+        return payload[1:]
+    if len(payload) < 7:
+        return None
+    dcid = payload[6:6 + payload[5]]
+    return dcid if dcid and len(dcid) == payload[5] else None
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server of the file, with the number that it gets."""
+
+    number: int
+    name: str
+    pool: str
+    address: str
+    mode: str
+
+    @property
+    def mac(self) -> bytes:
+        """The link address that stands in for it in a trace."""
+        return b"\x02\0\0\0" + self.number.to_bytes(2, "big")
+
+
+class Model:
+    """One configuration, ready to be asked."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        forwarding = config.get("forwarding") or {}
+        self.source4 = forwarding.get("source_v4", DUMMY_SOURCE4)
+        self.source6 = forwarding.get("source_v6", DUMMY_SOURCE6)
+        rows = (config.get("fallback") or {}).get("rows", 4096)
+        self.cids = {entry["id"]: (entry["server_id_length"], entry["nonce_length"])
+                     for entry in config.get("cid_configs") or []}
+        #: By pool and name.
+        self.servers: dict[tuple[str, str], Server] = {}
+        #: By pool, config id and server id.
+        self.server_ids: dict[tuple[str, int, bytes], Server] = {}
+        self.rows: dict[str, list[str | None]] = {}
+        for pool in config["pools"]:
+            weights = {}
+            for entry in pool["servers"]:
+                server = Server(len(self.servers) + 1, entry["name"], pool["name"],
+                                entry["address"],
+                                entry.get("mode", forwarding.get("mode", "ipip")))
+                self.servers[pool["name"], server.name] = server
+                for known in entry.get("server_ids") or []:
+                    key = pool["name"], known["config"], bytes.fromhex(known["id"])
+                    self.server_ids[key] = server
+                drains = entry.get("state", "up") == "drain"
+                weights[server.name] = 0 if drains else entry.get("weight", 100)
+            self.rows[pool["name"]] = fill(weights, rows)
+        #: By version, address and port: name and pool.
+        self.vips: dict[tuple[int, bytes, int], tuple[str, str]] = {}
+        for vip in config["vips"]:
+            family = socket.AF_INET6 if ":" in vip["address"] else socket.AF_INET
+            key4 = (6 if ":" in vip["address"] else 4, socket.inet_pton(family, vip["address"]),
+                    vip["port"])
+            self.vips[key4] = vip["name"], vip["pool"]
+
+    def route(self, frame: bytes) -> Decision:
+        """What must become of the frame."""
+        try:
+            datagram = parse(frame)
+        except Passed as passed:
+            return Decision("XDP_PASS", str(passed))
+        key = datagram.version, datagram.destination, int.from_bytes(datagram.ports[2:], "big")
+        if key not in self.vips:
+            return Decision("XDP_PASS", "not_vip")
+        vip, pool = self.vips[key]
+        reason, config_id, server = self._route_by_cid(datagram, pool)
+        if server is None:
+            name = self.rows[pool][datagram.hash % len(self.rows[pool])]
+            if name is None:
+                return Decision("XDP_PASS", "no_server", vip=vip)
+            server = self.servers[pool, name]
+        if datagram.ttl <= 1:
+            return Decision("XDP_PASS", "ttl_expired", vip=vip)
+        return Decision("XDP_TX", reason, config_id, vip, server.name, server.pool,
+                        self._forward(datagram, server))
+
+    def _route_by_cid(self, datagram: Datagram, pool: str
+                      ) -> tuple[str, int | None, Server | None]:
+        dcid = find_dcid(datagram.payload)
+        if dcid is None:
+            return "hash_no_dcid", None, None
+        config_id = dcid[0] >> 5
+        if config_id == 7:
+            return "hash_reserved_config", None, None
+        if config_id not in self.cids:
+            return "hash_unknown_config", None, None
+        server_id, nonce = self.cids[config_id]
+        if len(dcid) < 1 + server_id + nonce:
+            return "hash_short_dcid", None, None
+        server = self.server_ids.get((pool, config_id, dcid[1:1 + server_id]))
+        if server is None:
+            return "hash_unknown_server_id", None, None
+        return "cid", config_id, server
+
+    def _forward(self, datagram: Datagram, server: Server) -> bytes:
+        inner = _one_hop_less(datagram)
+        version, outer = datagram.version, b""
+        if server.mode == "ipip":
+            version, outer = self._outer(datagram, server)
+        tags = datagram.link[12:-2]
+        ethertype = b"\x08\x00" if version == 4 else b"\x86\xdd"
+        return server.mac + b"\x02\0\0\0\0\0" + tags + ethertype + outer + inner
+
+    def _outer(self, datagram: Datagram, server: Server) -> tuple[int, bytes]:
+        """The outer header: DSCP and ECN from the packet (RFC 6040), DF, no identification."""
+        protocol = 4 if datagram.version == 4 else 41
+        if ":" in server.address:
+            return 6, bytes(IPv6(tc=datagram.traffic_class, fl=datagram.hash & 0xfffff,
+                                 plen=datagram.ip_length, nh=protocol, hlim=64,
+                                 src=self.source6, dst=server.address))
+        return 4, bytes(IP(tos=datagram.traffic_class, len=20 + datagram.ip_length, id=0,
+                           flags="DF", ttl=64, proto=protocol, src=self.source4,
+                           dst=server.address))
+
+
+def _one_hop_less(datagram: Datagram) -> bytes:
+    packet = bytearray(datagram.packet)
+    if datagram.version == 6:
+        packet[7] -= 1
+        return bytes(packet)
+    header = (packet[0] & 15) * 4
+    good = checksum(bytes(packet[:header])) == 0
+    packet[8] -= 1
+    if good:
+        packet[10:12] = b"\0\0"
+        total = checksum(bytes(packet[:header]))
+    else:
+        # A wrong checksum stays as wrong as it was, for the receiver to see (RFC 1624).
+        total = int.from_bytes(packet[10:12], "big") + 0x100
+        total = (total & 0xffff) + (total >> 16)
+        total = 0 if total == 0xffff else total
+    packet[10:12] = total.to_bytes(2, "big")
+    return bytes(packet)
+
+
+@lru_cache(maxsize=64)
+def _model(text: str) -> Model:
+    return Model(json.loads(text))
+
+
+def route(config: Mapping[str, Any], frame: bytes) -> Decision:
+    """What a tier must do with the frame under this configuration (the file as a dict)."""
+    return _model(json.dumps(config)).route(frame)

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Map contents for a configuration, from what abi.h says of the layout: a second opinion.
+
+Packets read the second generation here, which begins behind entries that nobody filled, so that
+a program which forgets a base reads nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+from pathlib import Path
+from typing import Iterable
+
+from .lookup3 import hash_words
+from .model import Decision, Model, Server
+from .program import Program
+
+TREE = Path(__file__).resolve().parents[2]
+SEED_TABLE = 0x7461626c
+MAGIC = 0x746e7573
+BASE = 3
+
+_VERDICTS = {0: "XDP_ABORTED", 1: "XDP_DROP", 2: "XDP_PASS", 3: "XDP_TX", 4: "XDP_REDIRECT"}
+
+
+def reasons() -> list[str]:
+    """The names of counters.h in their order."""
+    text = (TREE / "bpf/include/lb/counters.h").read_text()
+    listed = text.split("#define LB_REASONS(X)")[1].split("enum lb_reason")[0]
+    return re.findall(r"X\((\w+), (?:PASS|FORWARD),", listed)
+
+
+class Table:
+    """Buckets of two slots, two buckets a key; grown until each key finds a place unmoved."""
+
+    def __init__(self, entries: Iterable[tuple[bytes, int]]) -> None:
+        wanted = list(entries)
+        self.buckets: list[list[tuple[bytes, int]]] = []
+        size = 1
+        while not self._fill(wanted, size):
+            size *= 2
+
+    def _fill(self, entries: list[tuple[bytes, int]], size: int) -> bool:
+        self.buckets = [[] for _ in range(size)]
+        for key, value in entries:
+            for place in hash_words(struct.unpack("<5I", key), SEED_TABLE):
+                bucket = self.buckets[place & (size - 1)]
+                if len(bucket) < 2:
+                    bucket.append((key, value))
+                    break
+            else:
+                return False
+        return True
+
+    def values(self) -> list[bytes]:
+        """The entries of the map."""
+        return [b"".join(key + struct.pack("<I", value) for key, value in bucket).ljust(48, b"\0")
+                for bucket in self.buckets]
+
+
+def _address(text: str) -> bytes:
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
+    return socket.inet_pton(family, text).ljust(16, b"\0")
+
+
+def _server(model: Model, server: Server) -> bytes:
+    source, destination = b"", b""
+    mode, total = 1, 0
+    if server.mode == "ipip":
+        mode = 3 if ":" in server.address else 2
+        source = _address(model.source6 if mode == 3 else model.source4)
+        destination = _address(server.address)
+    if mode == 2:
+        total = sum(struct.unpack("<4H", source[:4] + destination[:4]))
+        total = (total & 0xffff) + (total >> 16)
+        total = (total & 0xffff) + (total >> 16)
+    return struct.pack("<6s6sI16s16sBBH", server.mac, b"\x02\0\0\0\0\0", 0, destination, source,
+                       mode, 0, total)
+
+
+class Tier:
+    """One tier's object, loaded and filled for a model; route() is the program's own answer."""
+
+    def __init__(self, path: Path, model: Model) -> None:
+        self._model = model
+        self._pools = {pool: number for number, pool in enumerate(model.rows, start=1)}
+        self._vips = {name: number
+                      for number, (name, _) in enumerate(model.vips.values(), start=1)}
+        self._servers = {server.number: server for server in model.servers.values()}
+        self._reasons = reasons()
+        contents = self._contents()
+        sizes = {name: BASE + len(values) for name, values in contents.items()}
+        sizes |= {"reason_stats": len(self._reasons), "vip_stats": len(self._vips) + 1,
+                  "server_stats": len(self._servers) + 1, "cid_stats": 7}
+        self.program = Program(path, sizes)
+        try:
+            for name, values in contents.items():
+                for index, value in enumerate(values):
+                    self.program.update(name, BASE + index, value)
+            self.program.update("generation_map", 1, self._generation(contents))
+            self.program.update("meta_map", 0, struct.pack("<4I", MAGIC, 1, 1, 0))
+        except BaseException:
+            self.close()
+            raise
+        self._before = self._counts()
+
+    def _contents(self) -> dict[str, list[bytes]]:
+        model = self._model
+        vips = Table((address.ljust(16, b"\0") + struct.pack(">H", port)
+                      + struct.pack("<H", version),
+                      self._pools[pool] << 16 | self._vips[name])
+                     for (version, address, port), (name, pool) in model.vips.items())
+        sids = Table((octets.ljust(16, b"\0") + struct.pack("<I", self._pools[pool] << 8 | config),
+                      server.number)
+                     for (pool, config, octets), server in model.server_ids.items())
+        cids = [b"\0" * 20] * 8
+        for config, (server_id, nonce) in model.cids.items():
+            mask = (b"\xff" * server_id).ljust(16, b"\0")
+            cids[config] = struct.pack("<4B16s", 1, server_id, nonce, 0, mask)
+        tables = list(model.rows.items())
+        rows = [b"\0" * 4] * len(tables[0][1])
+        for pool, names in tables:
+            rows += [struct.pack("<I", model.servers[pool, name].number if name else 0)
+                     for name in names]
+        servers = [b"\0" * 52] + [_server(model, server) for server in self._servers.values()]
+        return {"vip_map": vips.values(), "sid_map": sids.values(), "cid_config_map": cids,
+                "row_map": rows, "server_map": servers}
+
+    def _generation(self, contents: dict[str, list[bytes]]) -> bytes:
+        rows = len(next(iter(self._model.rows.values())))
+        return struct.pack("<10I", 1, BASE, len(contents["vip_map"]) - 1, BASE,
+                           len(contents["sid_map"]) - 1, BASE, rows.bit_length() - 1, BASE, BASE,
+                           0)
+
+    def _counts(self) -> dict[str, list[tuple[int, int]]]:
+        return {name: self.program.counts(name)
+                for name in ("reason_stats", "vip_stats", "server_stats", "cid_stats")}
+
+    def route(self, frame: bytes) -> Decision:
+        """Run the frame; what was decided is what was counted."""
+        verdict, out = self.program.run(frame)
+        after = self._counts()
+        counted = {name: self._one_more(name, after[name], len(frame)) for name in after}
+        self._before = after
+        reason, server = counted["reason_stats"], counted["server_stats"]
+        assert reason is not None, "no reason was counted"
+        names = {number: name for name, number in self._vips.items()}
+        chosen = self._servers[server] if server is not None else None
+        vip = counted["vip_stats"]
+        return Decision(_VERDICTS[verdict], self._reasons[reason], counted["cid_stats"],
+                        names[vip] if vip is not None else None,
+                        chosen.name if chosen else None, chosen.pool if chosen else None,
+                        None if _VERDICTS[verdict] == "XDP_PASS" and out == frame else out)
+
+    def _one_more(self, name: str, after: list[tuple[int, int]], length: int) -> int | None:
+        grown = [(index, now[0] - was[0], now[1] - was[1])
+                 for index, (was, now) in enumerate(zip(self._before[name], after)) if was != now]
+        assert len(grown) <= 1 and all(more[1:] == (1, length) for more in grown), \
+            f"{name}: one frame of {length} octets counted as {grown}"
+        return grown[0][0] if grown else None
+
+    def close(self) -> None:
+        """Unload it."""
+        self.program.close()
