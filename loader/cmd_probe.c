@@ -71,7 +71,7 @@ static void print_reason(const struct reason *reason)
 	if (reason->kernel[0]) {
 		snprintf(line, sizeof(line), "kernel: \"%s\"", reason->kernel);
 		print_line(line);
-	} else if (reason->error) {
+	} else if (reason->error && reason->code != REASON_NO_PERMISSION) {
 		snprintf(line, sizeof(line), "kernel: %s at %s", reason_errno_name(reason->error),
 			 reason->stage);
 		print_line(line);
@@ -257,13 +257,20 @@ static int status_of(const struct probe *probe, enum tier required)
 /* stdout has the table; this is the line for those who watch stderr and the exit status. */
 static void tell_status(const struct probe *probe, enum tier required, int status)
 {
-	const struct probe_tier *tier;
+	enum tier number = required == TIER_NONE ? TIER_GENERIC : required;
+	const struct probe_tier *tier = &probe->tiers[number];
+	bool forbidden = tier->reason.code == REASON_NO_PERMISSION;
 
 	if (!status || out.json)
 		return;
-	tier = &probe->tiers[required == TIER_NONE ? TIER_GENERIC : required];
+	for (enum tier i = 0; required == TIER_NONE && status == 4 && !forbidden; i++) {
+		tier = &probe->tiers[i];
+		forbidden = tier->reason.code == REASON_NO_PERMISSION;
+	}
 	log_error("%s: %s: %s; %s", probe->nic.name,
-		  required == TIER_NONE ? "no tier is usable" : tiers[required].name,
+		  required != TIER_NONE ? tiers[required].name :
+		  forbidden		? "cannot be told" :
+					  "no tier is usable",
 		  probe_text(tier), reason_hint(&tier->reason));
 }
 

@@ -7,12 +7,10 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
-#include <linux/magic.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/statfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -22,7 +20,6 @@
 #include "object.h"
 #include "probe.h"
 
-#define BPFFS	      "/sys/fs/bpf"
 #define OUR_PREFIX    "shunt_"
 #define KERNEL_OLDEST 5010 /* major * 1000 + minor */
 
@@ -85,9 +82,11 @@ static void explain_load(struct probe_tier *tier, struct reason *reason)
 
 	if (code != REASON_UNKNOWN)
 		reason->code = code;
-	if (reason->code == REASON_NO_PERMISSION)
-		set_text(tier, "the kernel refuses, though no capability is missing in this "
-			       "namespace");
+	if (reason->code == REASON_NO_PERMISSION) {
+		set_text(tier,
+			 "the kernel refuses: CAP_BPF counts in the first user namespace only");
+		reason_set_hint(reason, "run as root outside of the user namespace");
+	}
 	if (reason->code == REASON_VERIFIER && kernel_version() < KERNEL_OLDEST)
 		reason->code = REASON_KERNEL_TOO_OLD;
 	no(tier, reason);
@@ -153,6 +152,19 @@ static int load_pass(struct reason *reason)
 	return fd;
 }
 
+/* A veth is refused for what its peer has, so that is what the operator has to change. */
+static void hint_at_peer(const struct nic *nic, struct reason *reason)
+{
+	struct nic_peer peer;
+	const char *name = nic_read_peer(nic, &peer) ? "its peer" : peer.name;
+
+	if (reason->code == REASON_MTU)
+		reason_set_hint(reason, "lower the MTU of %s and of %s", nic->name, name);
+	else if (reason->code == REASON_QUEUES)
+		reason_set_hint(reason, "ethtool -L %s rx N, N the transmit queues of %s",
+				nic->name, name);
+}
+
 static void try_host_attach(struct probe *probe, enum tier number)
 {
 	struct probe_tier *tier = &probe->tiers[number];
@@ -164,6 +176,8 @@ static void try_host_attach(struct probe *probe, enum tier number)
 		return;
 	}
 	if (try_attach(&probe->nic, number, fd, &reason)) {
+		if (probe->nic.peer)
+			hint_at_peer(&probe->nic, &reason);
 		no(tier, &reason);
 	} else {
 		yes(tier);
@@ -197,6 +211,10 @@ static bool settled_by_attached(struct probe *probe, enum tier number)
 	if (same->id && same->ours) {
 		yes(tier);
 		set_text(tier, "attached: program %u", same->id);
+	} else if (same->id && !same->name[0]) {
+		no_because(probe, number, REASON_NO_PERMISSION, "interface");
+		set_text(tier, "program %u is attached; whose it is cannot be read", same->id);
+		reason_set_hint(&tier->reason, "run as root, or with CAP_SYS_ADMIN");
 	} else if (same->id) {
 		name_program(name, sizeof(name), same);
 		no_because(probe, number, REASON_BUSY_FOREIGN_PROGRAM, "interface");
@@ -252,8 +270,7 @@ static bool refused_by_veth(struct probe *probe)
 		no_because(probe, TIER_DRIVER, REASON_QUEUES, "interface");
 		set_text(tier, "the peer has more transmit queues than %s has receive queues",
 			 nic->name);
-		reason_set_hint(&tier->reason, "ethtool -L %s rx N, or ethtool -L PEER tx 1",
-				nic->name);
+		hint_at_peer(nic, &tier->reason);
 		return true;
 	}
 	if (nic_read_peer(nic, &peer) || peer.mtu <= ONE_PAGE_MTU_MAX)
@@ -261,8 +278,7 @@ static bool refused_by_veth(struct probe *probe)
 	no_because(probe, TIER_DRIVER, REASON_MTU, "interface");
 	set_text(tier, "the peer %s has an MTU of %u: XDP on veth takes at most %u", peer.name,
 		 peer.mtu, ONE_PAGE_MTU_MAX);
-	reason_set_hint(&tier->reason, "lower the MTU of %s and of its peer %s", nic->name,
-			peer.name);
+	hint_at_peer(nic, &tier->reason);
 	return true;
 }
 
@@ -378,7 +394,7 @@ static void probe_offload(struct probe *probe, const struct probe_options *optio
 		reason.code = REASON_NO_OFFLOAD_DEVICE;
 	if (reason.code == REASON_NO_OFFLOAD_DEVICE && nic_driver(nic)[0])
 		set_text(tier, "%s has XDP but no offload engine", nic_driver(nic));
-	no(tier, &reason);
+	explain_load(tier, &reason);
 }
 
 static void read_attached(struct probe *probe)
@@ -401,7 +417,7 @@ static void read_attached(struct probe *probe)
 	}
 }
 
-/* Behind libxdp's dispatcher only our own pins know the program. */
+/* Behind libxdp's dispatcher, or without the right to read its name, only the pins know a program. */
 static void find_ours(struct probe *probe)
 {
 	struct attachment *list;
@@ -411,74 +427,9 @@ static void find_ours(struct probe *probe)
 	if (attach_list(probe->nic.name, &list, &n, &reason))
 		return;
 	for (size_t i = 0; i < n; i++)
-		if (list[i].dispatcher && list[i].ifindex == probe->nic.ifindex)
+		if (list[i].dispatcher || list[i].program_id == probe->attached[list[i].tier].id)
 			probe->attached[list[i].tier].ours = probe->attached[list[i].tier].id;
 	attach_list_free(list, n);
-}
-
-__attribute__((format(printf, 3, 4))) static struct probe_warning *
-warn(struct probe *probe, const char *code, const char *format, ...)
-{
-	struct probe_warning *warning = &probe->warnings[probe->n_warnings++];
-	va_list arguments;
-
-	warning->code = code;
-	va_start(arguments, format);
-	vsnprintf(warning->text, sizeof(warning->text), format, arguments);
-	va_end(arguments);
-	return warning;
-}
-
-__attribute__((format(printf, 2, 3))) static void advise(struct probe_warning *warning,
-							 const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(warning->hint, sizeof(warning->hint), format, arguments);
-	va_end(arguments);
-}
-
-static void warn_of_peer(struct probe *probe)
-{
-	struct nic_peer peer = {};
-	int error = nic_read_peer(&probe->nic, &peer);
-	const char *name = error ? "PEER" : peer.name;
-
-	if (!error && peer.has_driver_program)
-		return;
-	advise(warn(probe, "veth-peer",
-		    error ? "the peer of this veth cannot be seen from here: without an XDP "
-			    "program there, what the driver tier sends back on it is lost" :
-			    "the peer of this veth has no XDP program: what the driver tier sends "
-			    "back on it is lost"),
-	       "attach one that passes: ip link set %s xdpdrv obj pass.bpf.o sec xdp", name);
-}
-
-static void warn_of_facts(struct probe *probe, const struct probe_options *options)
-{
-	const struct nic *nic = &probe->nic;
-	struct statfs fs;
-
-	if (!nic->ethernet && strcmp(nic->name, "lo") != 0)
-		advise(warn(probe, "not-ethernet", "not an Ethernet device: shunt reads Ethernet"),
-		       "use the interface below it");
-	if (nic->rx_vlan_offload)
-		advise(warn(probe, "rx-vlan-offload",
-			    "rx-vlan-offload is on: XDP does not see VLAN tags"),
-		       "ethtool -K %s rx-vlan-offload off", nic->name);
-	if (nic->peer && probe->tiers[TIER_DRIVER].usable != PROBE_NO)
-		warn_of_peer(probe);
-	if (options->encapsulates && nic->mtu < 1500 + 40)
-		advise(warn(probe, "mtu-ipip",
-			    "ipip adds 20 octets (IPv4) or 40 (IPv6): full packets of 1500 do not "
-			    "leave by an MTU of %u",
-			    nic->mtu),
-		       "raise the MTU on the way to the servers to 1540, or use l2dsr");
-	if (statfs(BPFFS, &fs) || fs.f_type != BPF_FS_MAGIC)
-		advise(warn(probe, reason_code_name(REASON_NO_BPFFS),
-			    "no BPF file system at " BPFFS ": attach needs one"),
-		       "mount -t bpf bpf " BPFFS);
 }
 
 int probe_interface(const char *name, const struct probe_options *options, struct probe *probe,
@@ -493,15 +444,18 @@ int probe_interface(const char *name, const struct probe_options *options, struc
 		return error;
 	read_attached(probe);
 	if (attach_check_rights(&rights)) {
-		for (enum tier tier = 0; tier < TIER_COUNT; tier++)
+		reason_set_hint(&rights, "run as root, or with %s", rights.what);
+		for (enum tier tier = 0; tier < TIER_COUNT; tier++) {
 			no(&probe->tiers[tier], &rights);
+			set_text(&probe->tiers[tier], "%s is missing", rights.what);
+		}
 	} else {
 		find_ours(probe);
 		probe_offload(probe, options);
 		probe_driver(probe, options);
 		probe_generic(probe, options);
 	}
-	warn_of_facts(probe, options);
+	probe_warn(probe, options);
 	return 0;
 }
 

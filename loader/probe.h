@@ -61,6 +61,8 @@ struct probe {
 /* 0 whatever the verdicts are; an error only where there is no interface to tell about. */
 int probe_interface(const char *name, const struct probe_options *options, struct probe *probe,
 		    struct reason *reason);
+/* Adds the warnings to a probe that has its verdicts; probe_interface() calls it. */
+void probe_warn(struct probe *probe, const struct probe_options *options);
 /* Whether attach would use this tier here: offload where it can, and the better host tier. */
 bool probe_chooses(const struct probe *probe, enum tier tier);
 const char *probe_text(const struct probe_tier *tier);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What an operator should know beside the verdicts: what would make a usable tier lose packets.
+ */
+#include <linux/magic.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statfs.h>
+
+#include "probe.h"
+
+#define BPFFS "/sys/fs/bpf"
+
+__attribute__((format(printf, 3, 4))) static struct probe_warning *
+warn(struct probe *probe, const char *code, const char *format, ...)
+{
+	struct probe_warning *warning = &probe->warnings[probe->n_warnings++];
+	va_list arguments;
+
+	warning->code = code;
+	va_start(arguments, format);
+	vsnprintf(warning->text, sizeof(warning->text), format, arguments);
+	va_end(arguments);
+	return warning;
+}
+
+__attribute__((format(printf, 2, 3))) static void advise(struct probe_warning *warning,
+							 const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(warning->hint, sizeof(warning->hint), format, arguments);
+	va_end(arguments);
+}
+
+static void warn_of_peer(struct probe *probe)
+{
+	struct nic_peer peer = {};
+	int error = nic_read_peer(&probe->nic, &peer);
+	const char *name = error ? "PEER" : peer.name;
+
+	if (!error && peer.has_driver_program)
+		return;
+	advise(warn(probe, "veth-peer",
+		    error ? "the peer of this veth cannot be seen from here: without an XDP "
+			    "program there, what the driver tier sends back on it is lost" :
+			    "the peer of this veth has no XDP program: what the driver tier sends "
+			    "back on it is lost"),
+	       "attach one that passes: ip link set %s xdpdrv obj pass.bpf.o sec xdp", name);
+}
+
+void probe_warn(struct probe *probe, const struct probe_options *options)
+{
+	const struct nic *nic = &probe->nic;
+	struct statfs fs;
+
+	if (!nic->ethernet && strcmp(nic->name, "lo") != 0)
+		advise(warn(probe, "not-ethernet", "not an Ethernet device: shunt reads Ethernet"),
+		       "use the interface below it");
+	if (nic->rx_vlan_offload)
+		advise(warn(probe, "rx-vlan-offload",
+			    "rx-vlan-offload is on: XDP does not see VLAN tags"),
+		       "ethtool -K %s rx-vlan-offload off", nic->name);
+	if (nic->peer && probe->tiers[TIER_DRIVER].usable != PROBE_NO)
+		warn_of_peer(probe);
+	if (options->encapsulates && nic->mtu < 1500 + 40)
+		advise(warn(probe, "mtu-ipip",
+			    "ipip adds 20 octets (IPv4) or 40 (IPv6): full packets of 1500 do not "
+			    "leave by an MTU of %u",
+			    nic->mtu),
+		       "raise the MTU on the way to the servers to 1540, or use l2dsr");
+	if (statfs(BPFFS, &fs) || fs.f_type != BPF_FS_MAGIC)
+		advise(warn(probe, reason_code_name(REASON_NO_BPFFS),
+			    "no BPF file system at " BPFFS ": attach needs one"),
+		       "mount -t bpf bpf " BPFFS);
+}
