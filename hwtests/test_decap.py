@@ -8,8 +8,7 @@ import json
 import os
 import socket
 from collections import Counter
-from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any, Iterator, Literal, Sequence
 
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP, IPOption_NOP  # type: ignore[import]
@@ -17,8 +16,8 @@ from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt  # type: ignore[import]
 from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether  # type: ignore[import]
 from scapy.packet import Packet, Raw  # type: ignore[import]
 
-from hwtests.lab import Bed
-from hwtests.lab.bed import built
+from hwtests.lab import Bed, Family, Wire
+from hwtests.lab.bed import FAMILIES, attach_xdp, built, client4, client6, pass_object
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root: run with sudo")
 
@@ -100,7 +99,7 @@ def program(bed: Bed) -> Program:
 
 def check(program: Program, counter: str, cases: Sequence[tuple[Packet | bytes,
                                                                 Packet | bytes | None]]) -> None:
-    """Each frame is counted under the one counter and becomes what stands beside it; None: itself."""
+    """Each frame is counted under the one counter and becomes what is beside it; None: itself."""
     before = program.counts()
     results = program.run([frame for frame, _ in cases])
     for (frame, expected), (verdict, got) in zip(cases, results, strict=True):
@@ -110,7 +109,7 @@ def check(program: Program, counter: str, cases: Sequence[tuple[Packet | bytes,
 
 
 #: RFC 6040, figure 4: what becomes of the inner field; None: dropped.
-RFC6040 = {
+RFC6040: dict[int, dict[int, int | None]] = {
     NOT_ECT: {NOT_ECT: NOT_ECT, ECT0: NOT_ECT, ECT1: NOT_ECT, CE: None},
     ECT0: {NOT_ECT: ECT0, ECT0: ECT0, ECT1: ECT1, CE: CE},
     ECT1: {NOT_ECT: ECT1, ECT0: ECT1, ECT1: ECT1, CE: CE},
@@ -121,8 +120,8 @@ RFC6040 = {
 @pytest.mark.parametrize("inside", [4, 6])
 @pytest.mark.parametrize("outside", [4, 6])
 def test_ecn_of_all_combinations(program: Program, outside: int, inside: int) -> None:
-    kept = []
-    dropped = []
+    kept: list[tuple[Packet | bytes, Packet | bytes | None]] = []
+    dropped: list[tuple[Packet | bytes, Packet | bytes | None]] = []
     for within, without in itertools.product(range(4), repeat=2):
         frame = ether() / outer(outside, without) / inner(inside, within)
         ecn = RFC6040[within][without]
@@ -147,7 +146,8 @@ def test_vlan_tags_stay(program: Program, outside: int) -> None:
 
 def test_outer_ipv4_options(program: Program) -> None:
     check(program, "decapsulated",
-          [(ether() / outer(4, options=[IPOption_NOP()] * n) / inner(inside), ether() / inner(inside))
+          [(ether() / outer(4, options=[IPOption_NOP()] * n) / inner(inside),
+            ether() / inner(inside))
            for n in (1, 4, 37, 40) for inside in (4, 6)])
 
 
@@ -227,10 +227,167 @@ def test_contradictions(program: Program) -> None:
 
 def test_a_zero_checksum_word_stays_right(program: Program) -> None:
     """All headers whose checksum is about to wrap: the incremental update must agree with scapy."""
-    cases = []
+    cases: list[tuple[Packet | bytes, Packet | bytes | None]] = []
     for number in (0x0000, 0x0001, 0xfffe, 0xffff, 0x8000, 0xd5fd, 0xd5fe, 0xd5ff):
         def packet(ecn: int, number: int = number) -> Packet:
             return IP(src="203.0.113.9", dst="203.0.113.80", tos=ecn, id=number) / UDP()
         cases.append((ether() / outer(4, CE) / packet(ECT0), ether() / packet(CE)))
         cases.append((ether() / outer(4, ECT1) / packet(ECT0), ether() / packet(ECT1)))
     check(program, "decapsulated", cases)
+
+
+class Server:
+    """The first server of a bed, with the loader on it."""
+
+    def __init__(self, bed: Bed) -> None:
+        self.host = bed.servers[0]
+        self.loader = built("loader")
+
+    def __call__(self, *args: str, status: int = 0) -> str:
+        """Both outputs of a command that must end so."""
+        done = self.host.node.run([self.loader, *args], check=False)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def json(self, *args: str, status: int = 0) -> Any:
+        done = self.host.node.run([self.loader, *args, "--json"], check=False)
+        assert done.returncode == status, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    def counts(self) -> Counter[str]:
+        servers = self.json("server-status", "eth0")["servers"]
+        return +Counter({name: count["packets"]
+                         for name, count in servers[0]["counters"].items()
+                         if name != "not_tunnel"})
+
+
+@pytest.fixture
+def server_bed() -> Iterator[Bed]:
+    with Bed(servers=1, static_neighbours=True) as up:
+        yield up
+
+
+@pytest.fixture
+def server(server_bed: Bed) -> Server:
+    return Server(server_bed)
+
+
+@pytest.mark.parametrize("tier", ["driver", "generic"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_datagram_reaches_the_socket(server_bed: Bed, server: Server, tier: str,
+                                       family: Family) -> None:
+    """From a balancer it does, from a stranger it does not, in both tiers, VLAN or not."""
+    host = server.host
+    peers = [host.lb_address4, host.lb_address6]
+    shown = server.json("server-attach", "eth0", "--from", ",".join(peers), "-t", tier)
+    assert (shown["tier"], shown["adopted"], shown["peers"]) == (tier, False, peers)
+    vip = server_bed.vip(family)
+    kind = socket.AF_INET if family == 4 else socket.AF_INET6
+    source = client4() if family == 4 else client6()
+    inside = (IP if family == 4 else IPv6)(src=source, dst=vip) / UDP(sport=5000, dport=443)
+    with host.node.socket(kind, socket.SOCK_DGRAM) as listener, \
+            Wire(server_bed.lb, host.lb_interface) as wire:
+        listener.bind((vip, 443))
+        listener.settimeout(5)
+        link = Ether(src=host.lb_mac, dst=host.mac)
+        for address, outside in ((host.address4, IP), (host.address6, IPv6)):
+            stranger = "10.2.1.77" if outside is IP else "fd00:2:1::77"
+            wire.send(bytes(link / outside(src=stranger, dst=address) / inside / b"stranger"))
+            peer = peers[0] if outside is IP else peers[1]
+            wire.send(bytes(link / outside(src=peer, dst=address) / inside / b"friend"))
+            data, sender = listener.recvfrom(100)
+            assert data == b"friend" and sender[:2] == (source, 5000)
+        assert server.counts() == Counter(decapsulated=2, stranger=2)
+
+
+def test_the_second_call_changes_the_list_in_place(server: Server) -> None:
+    server("server-attach", "eth0", "--from", "192.0.2.1,2001:db8::1", "--from", "192.0.2.2")
+    before = server.json("server-status")["servers"][0]
+    assert sorted(before["peers"]) == ["192.0.2.1", "192.0.2.2", "2001:db8::1"]
+    shown = server.json("server-attach", "eth0", "--from", "192.0.2.2,192.0.2.3")
+    assert shown["adopted"] and shown["tier"] == before["tier"] == "driver"
+    after = server.json("server-status")["servers"][0]
+    assert sorted(after["peers"]) == ["192.0.2.2", "192.0.2.3"]
+    assert after["program"] == before["program"]
+    text = server("server-status", "eth0")
+    assert "decapsulated" in text and "192.0.2.3" in text
+    refused = server.json("server-attach", "eth0", "--from", "192.0.2.2", "-t", "generic", status=3)
+    assert refused["error"]["code"] == "busy-other-tier"
+    assert "server-detach eth0" in refused["error"]["hint"]
+
+
+def test_detach_leaves_nothing(server: Server) -> None:
+    node = server.host.node
+    server("server-attach", "eth0", "--from", "192.0.2.1", "-t", "generic")
+    assert "xdpgeneric" in node.run(["ip", "link", "show", "eth0"]).stdout
+    server("server-detach", "eth0")
+    assert "xdp" not in node.run(["ip", "link", "show", "eth0"]).stdout
+    assert node.run(["find", "/sys/fs/bpf", "-name", "eth0"]).stdout == ""
+    assert server.json("server-detach", "eth0", status=7)["error"]["code"] == "not-attached"
+    assert server.json("server-status", status=7)["error"]["code"] == "not-attached"
+
+
+def test_a_tier_that_cannot_be_had_is_told(server_bed: Bed, server: Server) -> None:
+    """veth takes native XDP only while the other end's frames fit into a page."""
+    server_bed.lb.ip(f"link set {server.host.lb_interface} mtu 9000")
+    server.host.node.ip("link set eth0 mtu 9000")
+    failed = server.json("server-attach", "eth0", "--from", "192.0.2.1", "-t", "driver", status=3)
+    assert failed["error"]["code"] == "mtu" and "MTU" in failed["error"]["kernel"]
+    shown = server.json("server-attach", "eth0", "--from", "192.0.2.1")
+    assert shown["tier"] == "generic"
+    assert [(r["tier"], r["reason"]["code"]) for r in shown["refused"]] == [("driver", "mtu")]
+    server("server-detach", "eth0")
+    text = server("server-attach", "eth0", "--from", "192.0.2.1")
+    assert "not the driver tier: the MTU is too large" in text
+
+
+@pytest.mark.parametrize("mode", ["xdpdrv", "xdpgeneric"])
+def test_a_foreign_program_stays(server: Server, mode: Literal["xdpdrv", "xdpgeneric"]) -> None:
+    node = server.host.node
+    attach_xdp(node, "eth0", pass_object(), mode=mode)
+    foreign = node.run(["ip", "link", "show", "eth0"]).stdout
+    failed = server.json("server-attach", "eth0", "--from", "192.0.2.1", status=3)
+    assert failed["error"]["code"] == "busy-foreign-program"
+    assert node.run(["ip", "link", "show", "eth0"]).stdout == foreign
+    assert node.run(["find", "/sys/fs/bpf", "-name", "eth0"]).stdout == ""
+    shown = server.json("server-attach", "eth0", "--from", "192.0.2.1", "--replace")
+    assert shown["tier"] == "driver" and not shown["adopted"]
+    server("server-detach", "eth0")
+
+
+def test_the_interface_may_go_and_return(server: Server) -> None:
+    node = server.host.node
+    node.ip("link add v0 type veth peer name v1", "link set v0 up", "link set v1 up")
+    server("server-attach", "v0", "--from", "192.0.2.1")
+    node.ip("link del v0")
+    assert server.json("server-status", status=7)["error"]["code"] == "not-attached"
+    assert server.json("server-status", "v0", status=5)["error"]["code"] == "no-interface"
+    node.ip("link add v0 type veth peer name v1")
+    assert not server.json("server-attach", "v0", "--from", "192.0.2.1")["adopted"]
+    node.ip("link del v0")
+    server("server-detach", "v0", status=5)
+    assert node.run(["find", "/sys/fs/bpf", "-name", "v0"]).stdout == ""
+
+
+@pytest.mark.parametrize("arguments, what", [
+    (["eth0"], "--from is missing"),
+    (["eth0", "--from", "balancer"], "balancer"),
+    (["eth0", "--from", "192.0.2.1,"], "IPv4 or IPv6"),
+    (["eth0", "--from", "192.0.2.1", "-t", "offload"], "auto, driver or generic"),
+    ([], "argument is missing"),
+])
+def test_wrong_usage(server: Server, arguments: list[str], what: str) -> None:
+    assert what in server("server-attach", *arguments, status=2)
+    assert server.json("server-attach", *arguments, status=2)["error"]["code"] == "usage"
+
+
+def test_what_is_missing_is_named(server: Server) -> None:
+    failed = server.json("server-attach", "nix0", "--from", "192.0.2.1", status=5)
+    assert failed["error"]["code"] == "no-interface" and failed["error"]["what"] == "nix0"
+    done = server.host.node.run(["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--",
+                                 server.loader, "server-attach", "eth0", "--from", "192.0.2.1"],
+                                check=False)
+    assert done.returncode == 4 and "CAP_" in done.stderr
+    server.host.node.run(["umount", "/sys/fs/bpf"])
+    assert server.json("server-attach", "eth0", "--from", "192.0.2.1",
+                       status=5)["error"]["code"] == "no-bpffs"

@@ -20,12 +20,14 @@ COMMAND(cmd_encode);
 COMMAND(cmd_trace);
 COMMAND(cmd_server_attach);
 COMMAND(cmd_server_detach);
+COMMAND(cmd_server_status);
 COMMAND(cmd_run);
 
 const struct cli_command *const commands[] = {
-	&cmd_probe, &cmd_attach,	&cmd_detach,	    &cmd_status, &cmd_check,  &cmd_diff,
-	&cmd_apply, &cmd_show,		&cmd_stats,	    &cmd_decode, &cmd_encode, &cmd_trace,
-	&cmd_run,   &cmd_server_attach, &cmd_server_detach, NULL,
+	&cmd_probe,	    &cmd_attach, &cmd_detach, &cmd_status,	  &cmd_check,
+	&cmd_diff,	    &cmd_apply,	 &cmd_show,   &cmd_stats,	  &cmd_decode,
+	&cmd_encode,	    &cmd_trace,	 &cmd_run,    &cmd_server_attach, &cmd_server_detach,
+	&cmd_server_status, NULL,
 };
 
 int main(int argc, char **argv)
