@@ -30,5 +30,6 @@ help: ## this table
 
 include bpf/build.mk
 include loader/build.mk
--include hwtests/quic/build.mk
--include hwtests/lab/build.mk
+include bpf/tests/build.mk
+include hwtests/quic/build.mk
+include hwtests/lab/build.mk

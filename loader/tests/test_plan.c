@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The plan: cuckoo tables read by the data path's own reader, Maglev rows, numbers that stay.
+ *
+ * Links: plan.c table.c rows.c
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <errno.h>
+
+#include "lb/csum.h"
+#include "lb/table.h"
+#include "plan.h"
+
+static uint32_t find(const struct lb_bucket *table, uint32_t buckets, const uint32_t *key)
+{
+	const struct lb_table_key *wanted = (const struct lb_table_key *)key;
+	struct lb_hash hash = lb_table_buckets(wanted, buckets - 1);
+	uint32_t value = lb_bucket_find(&table[hash.first], wanted);
+
+	return value ? value : lb_bucket_find(&table[hash.second], wanted);
+}
+
+/* As many keys as buckets is what limits allow: all must find a place and be found. */
+static void table_holds_what_limits_allow(void **state)
+{
+	enum { BUCKETS = 16384 };
+	struct lb_bucket *table = calloc(BUCKETS, sizeof(*table));
+	uint32_t absent[LB_KEY_WORDS] = {BUCKETS + 1, 2, 3, 4, 5};
+
+	(void)state;
+	for (uint32_t i = 1; i <= BUCKETS; i++) {
+		uint32_t key[LB_KEY_WORDS] = {i, 2, 3, 4, 5};
+
+		assert_int_equal(table_insert(table, BUCKETS, key, i), 0);
+	}
+	for (uint32_t i = 1; i <= BUCKETS; i++) {
+		uint32_t key[LB_KEY_WORDS] = {i, 2, 3, 4, 5};
+
+		assert_int_equal(find(table, BUCKETS, key), i);
+	}
+	assert_int_equal(find(table, BUCKETS, absent), 0);
+	free(table);
+}
+
+static void full_table_is_an_error(void **state)
+{
+	struct lb_bucket table[2] = {};
+	int err = 0, held = 0;
+
+	(void)state;
+	for (uint32_t i = 1; i <= 5 && !err; i++) {
+		uint32_t key[LB_KEY_WORDS] = {i};
+
+		err = table_insert(table, 2, key, i);
+		held += !err;
+	}
+	assert_int_equal(err, -ENOSPC);
+	assert_true(held >= 2 && held <= 4);
+}
+
+enum { N = 10, ROWS = 4096 };
+
+static char names[N][16];
+static const char *name_list[N];
+static uint32_t weights[N], numbers[N];
+
+static int name_servers(void **state)
+{
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		snprintf(names[i], sizeof(names[i]), "s%d", i);
+		name_list[i] = names[i];
+		weights[i] = 100;
+		numbers[i] = (uint32_t)i + 1;
+	}
+	return 0;
+}
+
+static uint32_t share(const uint32_t *rows, uint32_t number)
+{
+	uint32_t n = 0;
+
+	for (int i = 0; i < ROWS; i++)
+		n += rows[i] == number;
+	return n;
+}
+
+static void rows_follow_weights(void **state)
+{
+	static uint32_t rows[ROWS];
+	uint32_t total = 0;
+
+	(void)state;
+	name_servers(NULL);
+	weights[0] = 0;
+	weights[1] = 50;
+	weights[2] = 1;
+	for (int i = 0; i < N; i++)
+		total += weights[i];
+	assert_int_equal(rows_fill(rows, ROWS, N, name_list, weights, numbers), 0);
+	assert_int_equal(share(rows, 0), 0);
+	assert_int_equal(share(rows, 1), 0);
+	for (int i = 1; i < N; i++) {
+		double exact = (double)ROWS * weights[i] / total;
+
+		assert_true(share(rows, numbers[i]) >= exact - 2);
+		assert_true(share(rows, numbers[i]) <= exact + 2);
+	}
+}
+
+static void rows_depend_on_names_alone(void **state)
+{
+	static uint32_t rows[ROWS], other[ROWS];
+	const char *reversed[N];
+	uint32_t reversed_numbers[N];
+
+	(void)state;
+	name_servers(NULL);
+	for (int i = 0; i < N; i++) {
+		reversed[i] = name_list[N - 1 - i];
+		reversed_numbers[i] = numbers[N - 1 - i];
+	}
+	rows_fill(rows, ROWS, N, name_list, weights, numbers);
+	rows_fill(other, ROWS, N, reversed, weights, reversed_numbers);
+	assert_memory_equal(rows, other, sizeof(rows));
+}
+
+/* One of ten goes: its tenth must move, and of the rest only a few per cent may. */
+static void a_server_that_goes_moves_few_others(void **state)
+{
+	static uint32_t rows[ROWS], after[ROWS];
+	uint32_t moved = 0;
+
+	(void)state;
+	name_servers(NULL);
+	rows_fill(rows, ROWS, N, name_list, weights, numbers);
+	weights[3] = 0;
+	rows_fill(after, ROWS, N, name_list, weights, numbers);
+	assert_int_equal(share(after, numbers[3]), 0);
+	for (int i = 0; i < ROWS; i++)
+		moved += rows[i] != numbers[3] && rows[i] != after[i];
+	assert_true(moved < ROWS * 5 / 100);
+}
+
+static void nobody_with_weight_leaves_rows_unset(void **state)
+{
+	static uint32_t rows[ROWS];
+
+	(void)state;
+	name_servers(NULL);
+	memset(weights, 0, sizeof(weights));
+	memset(rows, 0xff, sizeof(rows));
+	assert_int_equal(rows_fill(rows, ROWS, N, name_list, weights, numbers), 0);
+	assert_int_equal(share(rows, 0), ROWS);
+}
+
+/* Two pools of two servers, two VIPs: IPv4 and IPv6. */
+static struct config_server_id ids[4] = {
+	{.config = 0, .length = 2, .id = {0, 1}},
+	{.config = 0, .length = 2, .id = {0, 2}},
+	{.config = 3, .length = 15, .id = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}},
+	{.config = 0, .length = 2, .id = {0, 0}},
+};
+static struct config_server web[2] = {
+	{.name = "a",
+	 .address = {AF_INET, {10, 0, 0, 1}},
+	 .weight = 100,
+	 .n_ids = 1,
+	 .ids = &ids[0]},
+	{.name = "b",
+	 .address = {AF_INET, {10, 0, 0, 2}},
+	 .weight = 100,
+	 .n_ids = 1,
+	 .ids = &ids[1]},
+};
+static struct config_server api[2] = {
+	{.name = "a", .address = {AF_INET6, {0xfd, 1}}, .weight = 100, .n_ids = 2, .ids = &ids[2]},
+	{.name = "c",
+	 .address = {AF_INET, {10, 0, 0, 4}},
+	 .weight = 100,
+	 .mode = CONFIG_MODE_L2DSR,
+	 .state = CONFIG_DRAIN},
+};
+static struct config_pool pools[2] = {{"web", 2, web}, {"api", 2, api}};
+static struct config_vip vips[2] = {
+	{"four", {AF_INET, {192, 0, 2, 1}}, 443, 0},
+	{"six", {AF_INET6, {0x20, 1, 0xd, 0xb8}}, 8443, 1},
+};
+static struct config_cid cids[2] = {{0, 2, 4, CONFIG_ACTIVE}, {3, 15, 4, CONFIG_RETIRING}};
+static struct config config = {
+	.n_cids = 2,
+	.n_pools = 2,
+	.n_vips = 2,
+	.cids = cids,
+	.pools = pools,
+	.vips = vips,
+	.rows = 256,
+	.limits = {.servers = 7, .server_ids = 8, .vips = 3, .pools = 2},
+};
+
+static struct plan *build(const json_t *before, const struct plan_hop *hops)
+{
+	struct plan_sizes sizes = plan_sizes(&config.limits, config.rows);
+	struct plan *plan = NULL;
+	char problem[200];
+
+	assert_int_equal(plan_build(&config, &sizes, hops, before, &plan, problem, sizeof(problem)),
+			 0);
+	assert_non_null(plan);
+	return plan;
+}
+
+static void plan_holds_vips_and_server_ids(void **state)
+{
+	struct plan *plan = build(NULL, NULL);
+	uint32_t four[LB_KEY_WORDS] = {}, six[LB_KEY_WORDS] = {}, sid[LB_KEY_WORDS] = {};
+
+	(void)state;
+	memcpy(four, vips[0].address.octets, 16);
+	four[4] = LB_VIP_KEY(4, htons(443));
+	memcpy(six, vips[1].address.octets, 16);
+	six[4] = LB_VIP_KEY(6, htons(8443));
+	assert_int_equal(find(plan->vip_table, plan->sizes.vip_buckets, four), LB_VIP_VALUE(1, 1));
+	assert_int_equal(find(plan->vip_table, plan->sizes.vip_buckets, six), LB_VIP_VALUE(2, 2));
+	four[4] = LB_VIP_KEY(6, htons(443));
+	assert_int_equal(find(plan->vip_table, plan->sizes.vip_buckets, four), 0);
+
+	/* A server id of zeros is one like any other, and counts only in its pool. */
+	sid[4] = LB_SID_KEY(2, 0);
+	assert_int_equal(find(plan->sid_table, plan->sizes.sid_buckets, sid), 3);
+	sid[4] = LB_SID_KEY(1, 0);
+	assert_int_equal(find(plan->sid_table, plan->sizes.sid_buckets, sid), 0);
+	memcpy(sid, ids[1].id, 2);
+	assert_int_equal(find(plan->sid_table, plan->sizes.sid_buckets, sid), 2);
+	assert_int_equal(plan->cids[3].server_id_length, 15);
+	assert_int_equal(plan->cids[3].mask[3], LB_BE32(0xffffff00));
+	assert_int_equal(plan->cids[1].algorithm, LB_CID_UNSET);
+	plan_free(plan);
+}
+
+static void draining_servers_have_no_rows_but_an_entry(void **state)
+{
+	struct plan_hop hops[4] = {
+		{.resolved = true}, {}, {.resolved = true}, {.resolved = true, .egress = 7}};
+	struct plan *plan = build(NULL, hops);
+
+	(void)state;
+	for (uint32_t i = 0; i < 256; i++)
+		assert_int_equal(plan->rows[2 * 256 + i], 3);
+	assert_int_equal(plan->servers[4].mode, LB_MODE_L2DSR);
+	assert_int_equal(plan->servers[4].egress, 7);
+	assert_int_equal(plan->servers[3].mode, LB_MODE_IPIP6);
+	assert_int_equal(plan->servers[1].mode, LB_MODE_IPIP4);
+	assert_int_equal(plan->servers[2].mode, LB_MODE_UNSET);
+	plan_free(plan);
+}
+
+static void numbers_stay_with_names(void **state)
+{
+	json_t *before = json_pack("{s:{s:i, s:i}, s:{s:i}}", "servers", "api/a", 1, "gone/x", 2,
+				   "vips", "six", 1);
+	struct plan *plan = build(before, NULL);
+	json_t *after = plan_numbers_json(plan), *servers = json_object_get(after, "servers");
+
+	(void)state;
+	assert_int_equal(json_integer_value(json_object_get(servers, "api/a")), 1);
+	assert_int_equal(json_integer_value(json_object_get(servers, "web/a")), 2);
+	assert_int_equal(json_integer_value(json_object_get(servers, "web/b")), 3);
+	assert_int_equal(json_integer_value(json_object_get(servers, "api/c")), 4);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(after, "vips"), "six")),
+			 1);
+	json_decref(after);
+	json_decref(before);
+	plan_free(plan);
+}
+
+static void too_small_maps_are_named(void **state)
+{
+	struct plan_sizes sizes = plan_sizes(&config.limits, config.rows);
+	struct plan *plan = NULL;
+	char problem[200];
+
+	(void)state;
+	sizes.servers = 4;
+	assert_int_equal(plan_build(&config, &sizes, NULL, NULL, &plan, problem, sizeof(problem)),
+			 -ENOSPC);
+	assert_non_null(strstr(problem, "limits.servers"));
+	sizes = plan_sizes(&config.limits, config.rows);
+	sizes.vips = 1;
+	assert_int_equal(plan_build(&config, &sizes, NULL, NULL, &plan, problem, sizeof(problem)),
+			 -ENOSPC);
+	assert_non_null(strstr(problem, "limits.vips"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(table_holds_what_limits_allow),
+		cmocka_unit_test(full_table_is_an_error),
+		cmocka_unit_test(rows_follow_weights),
+		cmocka_unit_test(rows_depend_on_names_alone),
+		cmocka_unit_test(a_server_that_goes_moves_few_others),
+		cmocka_unit_test(nobody_with_weight_leaves_rows_unset),
+		cmocka_unit_test(plan_holds_vips_and_server_ids),
+		cmocka_unit_test(draining_servers_have_no_rows_but_an_entry),
+		cmocka_unit_test(numbers_stay_with_names),
+		cmocka_unit_test(too_small_maps_are_named),
+	};
+
+	return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
+}
