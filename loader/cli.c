@@ -54,15 +54,27 @@ static int usage_error(const char *what, const char *text)
 	return out_fail(&reason);
 }
 
-static void print_options(const struct cli_option *option)
+static bool has_option(const struct cli_option *option, const char *name)
+{
+	for (; option && option->name; option++)
+		if (!strcmp(option->name, name))
+			return true;
+	return false;
+}
+
+/* taken: options whose long names these options have lost to them; may be NULL. */
+static void print_options(const struct cli_option *option, const struct cli_option *taken)
 {
 	for (; option && option->name; option++) {
 		char left[64], letter[5] = "    ";
+		bool short_only = has_option(taken, option->name);
 
 		if (option->letter)
-			snprintf(letter, sizeof(letter), "-%c, ", option->letter);
-		snprintf(left, sizeof(left), "  %s--%s%s%s", letter, option->name,
-			 option->metavar ? " " : "", option->metavar ? option->metavar : "");
+			snprintf(letter, sizeof(letter), "-%c%s", option->letter,
+				 short_only ? "" : ", ");
+		snprintf(left, sizeof(left), "  %s%s%s%s%s", letter, short_only ? "" : "--",
+			 short_only ? "" : option->name, option->metavar ? " " : "",
+			 option->metavar ? option->metavar : "");
 		printf("%-28s%s\n", left, option->help);
 	}
 }
@@ -99,7 +111,7 @@ static void print_general_help(void)
 	print_summary("version", "", "version");
 	print_summary("completion", "bash", "completion script");
 	printf("\noptions:\n");
-	print_options(common_options);
+	print_options(common_options, NULL);
 	printf("\nexit status: 0 done, 1 failed, 2 wrong usage, 3 tier not to be had, 4 capability missing,\n"
 	       "  5 interface or kernel feature missing, 6 file invalid, 7 nothing attached, 8 differs\n");
 }
@@ -111,8 +123,8 @@ static void print_command_help(const struct cli_command *command)
 	if (command->details)
 		printf("\n%s\n", command->details);
 	printf("\noptions:\n");
-	print_options(command->options);
-	print_options(common_options);
+	print_options(command->options, NULL);
+	print_options(common_options, command->options);
 }
 
 static const struct cli_command *find_command(const char *name)
@@ -170,12 +182,15 @@ static int completion(const char *shell)
 	return 0;
 }
 
-/* Options as getopt wants them; returns how many. ids: row of each, for its return value 256 + i. */
+/*
+ * Options as getopt wants them; returns how many. ids: row of each, for its return value 256 + i.
+ * The command's come first, for of two options of one name getopt takes the first: encode --config.
+ */
 static size_t getopt_tables(const struct parse *parse, struct option *longs, char *shorts,
 			    const struct cli_option **rows)
 {
-	const struct cli_option *tables[] = {common_options,
-					     parse->command ? parse->command->options : NULL};
+	const struct cli_option *tables[] = {parse->command ? parse->command->options : NULL,
+					     common_options};
 	size_t n = 0;
 
 	shorts += sprintf(shorts, "%s:", parse->command ? "" : "+");
@@ -240,7 +255,7 @@ static int take_option(struct parse *parse, const struct cli_option *row, const 
 		snprintf(text, sizeof(text), "--%s wants %s", row->name,
 			 row->type == CLI_NUMBER ? "a number" : "fewer values");
 		return usage_error(value ? value : row->name, text);
-	} else if (!strcmp(row->name, "config"))
+	} else if (row->letter == 'c' && !strcmp(row->name, "config"))
 		parse->common->config_given = true;
 	return 0;
 }

@@ -130,6 +130,10 @@ int config_hex_parse(const char *text, uint8_t *octets, size_t max);
 /* Into a buffer of 2 * n + 1. Returns the buffer. */
 const char *config_hex_text(const uint8_t *octets, size_t n, char *buffer);
 
+/* What a user wrote, as it may be shown: printable ASCII, cut to the buffer. Returns the buffer. */
+const char *config_shown(const char *text, char *buffer, size_t size);
+#define CONFIG_SHOWN 64
+
 /*
  * What changes from `before` (NULL: nothing) to `after`: one object a change,
  * {"change": "add"|"remove"|"modify", "path": "pools.web.servers.web-1", "field": "weight",

@@ -40,10 +40,6 @@ size_t config_path_key(struct config_path *path, const char *key);
 size_t config_path_index(struct config_path *path, size_t index);
 void config_path_cut(struct config_path *path, size_t length);
 
-/* Text of the file as it may be shown: printable ASCII, cut to the buffer. Returns the buffer. */
-const char *config_shown(const char *text, char *buffer, size_t size);
-#define CONFIG_SHOWN 64
-
 /*
  * YAML into a tree: mappings as objects, lists as arrays, values as strings, empty ones as null.
  * 0 and *tree (also with errors in findings, when the rest can be read), -EINVAL, -ENOMEM.
