@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Every frame of the corpus through all three objects: verdict, reason and octets as the oracle says.
+
+Twice: once with the maps filled by the oracle's own plan, so that a failure is the program's; once
+by ``loader trace``, so that a failure of that alone is the loader's.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import ipaddress
+import json
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterator, Literal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scapy.layers.l2 import Ether  # type: ignore[import]
+from scapy.utils import PcapReader, PcapWriter, checksum, hexdump  # type: ignore[import]
+
+from hwtests.lab.bed import built
+from hwtests.oracle import Decision, Model
+from hwtests.oracle.corpus import (LEGAL_PAIRS, Case, Config, Scenario, ether, ip4, ip6, long,
+                                   scenarios, short, udp)
+from hwtests.oracle.plan import Tier, reasons
+
+TierName = Literal["driver", "generic", "offload"]
+TIERS: tuple[TierName, ...] = ("driver", "generic", "offload")
+SCENARIOS = scenarios()
+
+every_tier = pytest.mark.parametrize(
+    "name", [pytest.param(tier, marks=getattr(pytest.mark, tier)) for tier in TIERS])
+every_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: str(s.name))
+
+
+@functools.cache
+def _model(name: str) -> Model:
+    return Model(next(s.config for s in SCENARIOS if s.name == name))
+
+
+@functools.cache
+def _expected(name: str) -> list[Decision]:
+    scenario = next(s for s in SCENARIOS if s.name == name)
+    return [_model(name).route(case.frame) for case in scenario.cases]
+
+
+def _fields(frame: bytes) -> list[str]:
+    return [*str(Ether(frame).show(dump=True)).splitlines(),
+            *str(hexdump(frame, dump=True)).splitlines()]
+
+
+def _complain(case: Case, wanted: Decision, got: Decision) -> str:
+    lines = [f"{case.name}: {case.about}", f"frame {case.frame.hex()}"]
+    for field in ("verdict", "reason", "config_id", "vip", "server", "pool"):
+        if getattr(wanted, field) != getattr(got, field):
+            lines.append(f"{field}: expected {getattr(wanted, field)}, got {getattr(got, field)}")
+    if wanted.out_frame != got.out_frame:
+        lines += difflib.unified_diff(_fields(wanted.out_frame or case.frame),
+                                      _fields(got.out_frame or case.frame),
+                                      "expected", "got", lineterm="", n=2)
+    return "\n".join(lines)
+
+
+def _compare(cases: list[Case], expected: list[Decision], got: list[Decision]) -> None:
+    assert len(got) == len(cases)
+    wrong = [(case, e, g) for case, e, g in zip(cases, expected, got) if e != g]
+    if wrong:
+        shown = "\n\n".join(_complain(*one) for one in wrong[:3])
+        pytest.fail(f"{len(wrong)} of {len(cases)} frames\n\n{shown}", pytrace=False)
+
+
+# The program on maps filled by the oracle's plan.
+
+
+@every_tier
+@every_scenario
+def test_program(scenario: Scenario, name: TierName) -> None:
+    tier = Tier(built(f"bpf/{name}.bpf.o"), _model(scenario.name))
+    try:
+        _compare(scenario.cases, _expected(scenario.name),
+                 [tier.route(case.frame) for case in scenario.cases])
+    finally:
+        tier.close()
+
+
+# The program by the loader.
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What ``loader trace`` gave for a list of frames."""
+
+    stdout: str
+    lines: list[dict[str, Any]]
+    frames: list[bytes]
+
+    def decisions(self, cases: list[Case]) -> list[Decision]:
+        """In the oracle's words."""
+        assert len(self.lines) == len(self.frames) == len(cases)
+        return [self._decision(case, line, frame)
+                for case, line, frame in zip(cases, self.lines, self.frames)]
+
+    @staticmethod
+    def _decision(case: Case, line: dict[str, Any], frame: bytes) -> Decision:
+        assert "error" not in line, line
+        assert (line["length"], line["out_length"]) == (len(case.frame), len(frame)), case.name
+        unchanged = line["verdict"] == "XDP_PASS" and frame == case.frame
+        return Decision(line["verdict"], line["reason"], line["config"], line["vip"],
+                        line["server"], line["pool"], None if unchanged else frame)
+
+
+def _loader(*words: str | Path) -> str:
+    done = subprocess.run([built("loader"), *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout[:2000]}{done.stderr}"
+    return done.stdout
+
+
+def _trace(config: Config, tier: TierName, cases: list[Case]) -> Trace:
+    with tempfile.TemporaryDirectory() as place:
+        file, frames, out = (Path(place) / name for name in ("shunt.yaml", "in.pcap", "out.pcap"))
+        file.write_text(json.dumps(config))
+        with PcapWriter(str(frames), linktype=1) as writer:
+            for case in cases:
+                writer.write(case.frame)
+        stdout = _loader("trace", "-t", tier, "-c", file, "--pcap", frames, "--out", out, "--json")
+        with PcapReader(str(out)) as reader:
+            raw = [frame for frame, _ in _raw_frames(reader)]
+    return Trace(stdout, [json.loads(line) for line in stdout.splitlines()], raw)
+
+
+def _raw_frames(reader: PcapReader) -> Iterator[tuple[bytes, Any]]:
+    while True:
+        try:
+            yield reader._read_packet()
+        except EOFError:
+            return
+
+
+@functools.cache
+def _traced(name: str, tier: TierName) -> Trace:
+    scenario = next(s for s in SCENARIOS if s.name == name)
+    return _trace(scenario.config, tier, scenario.cases)
+
+
+@every_tier
+@every_scenario
+def test_trace(scenario: Scenario, name: TierName) -> None:
+    traced = _traced(scenario.name, name)
+    assert [line["packet"] for line in traced.lines] == list(range(1, len(scenario.cases) + 1))
+    _compare(scenario.cases, _expected(scenario.name), traced.decisions(scenario.cases))
+
+
+@every_scenario
+def test_tiers_agree(scenario: Scenario) -> None:
+    driver, generic, offload = (_traced(scenario.name, tier) for tier in TIERS)
+    assert driver.stdout == generic.stdout
+    assert driver.frames == generic.frames
+    assert offload.lines == driver.lines
+    assert offload.frames == driver.frames
+
+
+def test_hex_is_the_same_as_a_capture(tmp_path: Path) -> None:
+    scenario = SCENARIOS[0]
+    file = tmp_path / "shunt.yaml"
+    file.write_text(json.dumps(scenario.config))
+    for case in scenario.cases[::150]:
+        line = json.loads(_loader("trace", "-t", "driver", "-c", file, "--hex", case.frame.hex(),
+                                  "--json"))
+        (wanted,) = _trace(scenario.config, "driver", [case]).lines
+        assert line == wanted
+
+
+# The corpus itself.
+
+
+def test_corpus_reaches_every_reason() -> None:
+    """But those that need a broken host: no configuration, no way to a server, no headroom."""
+    met = {decision.reason for scenario in SCENARIOS for decision in _expected(scenario.name)}
+    assert set(reasons()) - met == {"no_config", "no_next_hop", "no_headroom"}
+
+
+def test_oracle_sums_and_lengths() -> None:
+    """Outer headers are right by themselves, and inner ones as right as they came."""
+    met = 0
+    for scenario in SCENARIOS:
+        for case, decision in zip(scenario.cases, _expected(scenario.name)):
+            if decision.out_frame is None or decision.out_frame[12:14] != b"\x08\0":
+                continue
+            header = decision.out_frame[14:34]
+            if header[9] not in (4, 41):
+                continue
+            met += 1
+            assert checksum(header) == 0 and header[6:8] == b"\x40\0"
+            assert len(decision.out_frame) == len(case.frame) + 20
+    assert met > 1000
+
+
+def test_drained_servers_are_reached_by_cid_alone() -> None:
+    by_cid, by_hash = set(), set()
+    for decision in _expected("main"):
+        (by_cid if decision.reason == "cid" else by_hash).add(decision.server)
+    assert {"web-drain", "web-zero"} <= by_cid
+    assert not {"web-drain", "web-zero", "empty-1", "empty-2"} & by_hash
+
+
+# Random configurations and frames.
+
+_octet = st.integers(0, 255)
+_name = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=20).filter(
+    lambda text: text[0].isalnum() and text[-1].isalnum())
+_v4 = st.integers(0x0a000001, 0x0afffffe).map(lambda n: str(ipaddress.IPv4Address(n)))
+_v6 = st.integers(1, 2**64 - 1).map(lambda n: str(ipaddress.IPv6Address(0x20010db8 << 96 | n)))
+
+
+@st.composite
+def _configs(draw: st.DrawFn) -> Config:
+    cids = draw(st.lists(st.tuples(st.integers(0, 6), st.sampled_from(LEGAL_PAIRS)),
+                         max_size=7, unique_by=lambda entry: entry[0]))
+    pools = draw(st.lists(_name, min_size=1, max_size=3, unique=True))
+    return {
+        "version": 1,
+        "cid_configs": [{"id": number, "server_id_length": s, "nonce_length": n}
+                        for number, (s, n) in cids],
+        "forwarding": {"mode": draw(st.sampled_from(["ipip", "l2dsr"])),
+                       "source_v4": draw(_v4), "source_v6": draw(_v6)},
+        "fallback": {"rows": draw(st.sampled_from([16, 64, 256]))},
+        "pools": [{"name": pool, "servers": draw(_servers(dict(cids)))} for pool in pools],
+        "vips": [{"name": f"vip-{number}", "address": address, "port": port,
+                  "pool": draw(st.sampled_from(pools))}
+                 for number, (address, port) in enumerate(draw(st.lists(
+                     st.tuples(st.one_of(_v4, _v6), st.integers(1, 65535)),
+                     min_size=1, max_size=6, unique=True)), start=1)],
+    }
+
+
+@st.composite
+def _servers(draw: st.DrawFn, cids: dict[int, tuple[int, int]]) -> list[dict[str, Any]]:
+    names = draw(st.lists(_name, min_size=1, max_size=5, unique=True))
+    servers = []
+    for position, name in enumerate(names):
+        servers.append({
+            "name": name, "address": draw(st.one_of(_v4, _v6)),
+            "weight": draw(st.sampled_from([0, 1, 50, 99, 100, 65535])),
+            "state": draw(st.sampled_from(["up", "up", "drain"])),
+            "mode": draw(st.sampled_from(["ipip", "ipip", "l2dsr"])),
+            "server_ids": [{"config": number, "id": (bytes([position]) + draw(
+                st.binary(min_size=s - 1, max_size=s - 1))).hex()}
+                for number, (s, _) in cids.items()]})
+    return servers
+
+
+@st.composite
+def _frames(draw: st.DrawFn, config: Config) -> bytes:
+    vip = draw(st.sampled_from(config["vips"]))
+    pool = next(p for p in config["pools"] if p["name"] == vip["pool"])
+    known = [entry for server in pool["servers"] for entry in server["server_ids"]]
+    dcid = draw(st.binary(max_size=30))
+    if known and draw(st.booleans()):
+        entry = draw(st.sampled_from(known))
+        dcid = (bytes([entry["config"] << 5 | draw(st.integers(0, 31))])
+                + bytes.fromhex(entry["id"]) + draw(st.binary(min_size=3, max_size=20)))
+    form = draw(st.booleans())
+    payload = short(dcid, draw(st.integers(0, 3))) if form else long(
+        dcid, stated=draw(st.sampled_from([None, None, None, 0, 8, 255])))
+    ttl, tos = draw(st.sampled_from([64, 64, 64, 1, 2])), draw(_octet)
+    port = draw(st.sampled_from([vip["port"]] * 7 + [vip["port"] ^ 1]))
+    header = (ip6(vip["address"], hlim=ttl, tc=tos) if ":" in vip["address"]
+              else ip4(vip["address"], ttl=ttl, tos=tos))
+    tags = draw(st.sampled_from([(), (), (1,), (2, 3)]))
+    frame = bytes(ether(*tags) / header / udp(payload, draw(st.integers(0, 65535)), port))
+    if draw(st.integers(0, 7)) == 0:
+        frame = frame[:draw(st.integers(14, len(frame)))]
+    return frame
+
+
+@st.composite
+def _random(draw: st.DrawFn) -> tuple[Config, list[bytes]]:
+    config = draw(_configs())
+    return config, draw(st.lists(_frames(config), min_size=10, max_size=30))
+
+
+def _bounded(examples: int) -> Any:
+    return settings(max_examples=examples, deadline=None, print_blob=True, database=None,
+                    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+def _random_case(drawn: tuple[Config, list[bytes]]) -> tuple[Model, list[Case], list[Decision]]:
+    config, frames = drawn
+    model = Model(config)
+    return (model, [Case(f"random/{number}", "made by hypothesis", frame)
+                    for number, frame in enumerate(frames)],
+            [model.route(frame) for frame in frames])
+
+
+@_bounded(60)
+@given(_random())
+def test_program_at_random(drawn: tuple[Config, list[bytes]]) -> None:
+    model, cases, expected = _random_case(drawn)
+    for name in ("driver", "offload"):
+        tier = Tier(built(f"bpf/{name}.bpf.o"), model)
+        try:
+            _compare(cases, expected, [tier.route(case.frame) for case in cases])
+        finally:
+            tier.close()
+
+
+@_bounded(40)
+@given(_random())
+def test_trace_at_random(drawn: tuple[Config, list[bytes]]) -> None:
+    _, cases, expected = _random_case(drawn)
+    _compare(cases, expected, _trace(drawn[0], "generic", cases).decisions(cases))
