@@ -7,10 +7,12 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -75,6 +77,16 @@ static int kernel_version(void)
 	return major * 1000 + minor;
 }
 
+static bool may_use_pointers(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+
+	return syscall(SYS_capget, &header, data) ||
+	       data[CAP_TO_INDEX(CAP_PERFMON)].effective & CAP_TO_MASK(CAP_PERFMON) ||
+	       data[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN);
+}
+
 /* A refused load says what the program lacks; on an old kernel it is the kernel that lacks it. */
 static void explain_load(struct probe_tier *tier, struct reason *reason)
 {
@@ -86,6 +98,12 @@ static void explain_load(struct probe_tier *tier, struct reason *reason)
 		set_text(tier,
 			 "the kernel refuses: CAP_BPF counts in the first user namespace only");
 		reason_set_hint(reason, "run as root outside of the user namespace");
+	}
+	/* Without CAP_PERFMON the verifier takes every pointer for a secret, and says so in riddles. */
+	if (reason->code == REASON_VERIFIER && reason->error == EACCES && !may_use_pointers()) {
+		reason->code = REASON_NO_PERMISSION;
+		set_text(tier, "CAP_PERFMON is missing");
+		reason_set_hint(reason, "run as root, or with CAP_PERFMON");
 	}
 	if (reason->code == REASON_VERIFIER && kernel_version() < KERNEL_OLDEST)
 		reason->code = REASON_KERNEL_TOO_OLD;
