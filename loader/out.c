@@ -99,19 +99,37 @@ void out_table_row(struct out_table *table, enum out_color color, const char *co
 		table_add(table, color, cells);
 }
 
-static void print_row(const struct out_table *table, size_t row)
+/* Columns that no row has anything in are left out; returns the last one that is printed. */
+static size_t hide_empty(const struct out_table *table, bool *shown)
+{
+	size_t last = 0;
+
+	for (size_t i = 0; i < table->columns; i++) {
+		shown[i] = table->rows < 2;
+		for (size_t row = 1; row < table->rows && !shown[i]; row++)
+			shown[i] = table->cells[row * table->columns + i] &&
+				   table->cells[row * table->columns + i][0];
+		if (shown[i])
+			last = i;
+	}
+	return last;
+}
+
+static void print_row(const struct out_table *table, size_t row, const bool *shown, size_t last)
 {
 	bool colored = out.color && table->color[row] != OUT_PLAIN;
 
 	if (colored)
 		fputs(colors[table->color[row]], stdout);
-	for (size_t i = 0; i < table->columns; i++) {
+	for (size_t i = 0; i <= last; i++) {
 		const char *cell = table->cells[row * table->columns + i];
-		bool last = i + 1 == table->columns;
 
+		if (!shown[i])
+			continue;
 		if (table->right[i])
-			printf("%*s%s", (int)table->width[i], cell ? cell : "", last ? "" : "  ");
-		else if (last)
+			printf("%*s%s", (int)table->width[i], cell ? cell : "",
+			       i == last ? "" : "  ");
+		else if (i == last)
 			printf("%s", cell ? cell : "");
 		else
 			printf("%-*s  ", (int)table->width[i], cell ? cell : "");
@@ -121,10 +139,14 @@ static void print_row(const struct out_table *table, size_t row)
 
 void out_table_end(struct out_table *table)
 {
+	bool shown[COLUMNS_MAX];
+	size_t last;
+
 	if (!table)
 		return;
+	last = hide_empty(table, shown);
 	for (size_t row = 0; row < table->rows; row++)
-		print_row(table, row);
+		print_row(table, row, shown, last);
 	for (size_t i = 0; i < table->rows * table->columns; i++)
 		free(table->cells[i]);
 	free(table->cells);
@@ -170,7 +192,9 @@ json_t *out_reason_json(const struct reason *reason)
 int out_fail(const struct reason *reason)
 {
 	const char *hint = reason_hint(reason), *error = reason_errno_name(reason->error);
-	const char *kernel = reason->kernel[0] ? reason->kernel : error;
+	/* That nothing is attached is no refusal of the kernel's, whatever errno carried it here. */
+	bool refused = reason->code != REASON_NOT_ATTACHED;
+	const char *kernel = reason->kernel[0] ? reason->kernel : refused ? error : "";
 	int status = reason_exit(reason);
 
 	if (out.json) {
