@@ -4,6 +4,7 @@
 #define SHUNT_OBJECTS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define OBJECT(name) extern const unsigned char object_##name[], object_##name##_end[]
 OBJECT(offload);
@@ -12,6 +13,7 @@ OBJECT(generic);
 OBJECT(stack);
 OBJECT(decap);
 #undef OBJECT
-#define OBJECT_SIZE(name) ((size_t)(object_##name##_end - object_##name))
+/* As numbers: to C the two symbols are different objects, which have no distance. */
+#define OBJECT_SIZE(name) ((size_t)((uintptr_t)object_##name##_end - (uintptr_t)object_##name))
 
 #endif
