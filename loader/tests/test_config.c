@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The configuration: which finding every mistake makes, what defaults are, canonical JSON there and
+ * back, differences, and that no text at all makes the reader stumble.
+ *
+ * Links: config.c config_yaml.c config_read.c config_schema.c config_check.c config_risks.c config_json.c config_diff.c config_address.c
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "config.h"
+
+#define PATHS_MAX 12
+#define MUTATIONS 20000
+
+/* The parts of a valid file; a case replaces one of them. */
+#define CIDS                                                                 \
+	"cid_configs:\n"                                                     \
+	"- {id: 0, server_id_length: 3, nonce_length: 4, state: retiring}\n" \
+	"- {id: 1, server_id_length: 8, nonce_length: 8}\n"
+#define POOLS                                                                              \
+	"pools:\n"                                                                         \
+	"- name: web\n"                                                                    \
+	"  servers:\n"                                                                     \
+	"  - name: a\n"                                                                    \
+	"    address: 198.51.100.1\n"                                                      \
+	"    server_ids: [{config: 0, id: c4605e}, {config: 1, id: '0001020304050607'}]\n" \
+	"  - name: b\n"                                                                    \
+	"    address: 2001:db8::2\n"                                                       \
+	"    weight: 0\n"                                                                  \
+	"    state: drain\n"                                                               \
+	"    mode: l2dsr\n"                                                                \
+	"    server_ids: [{config: 1, id: 00:01:02:03:04:05:06:08}]\n"
+#define VIPS	     "vips:\n- {name: www, address: 203.0.113.80, port: 443, pool: web}\n"
+#define SERVERS(...) "pools:\n- name: web\n  servers: [" __VA_ARGS__ "]\n"
+#define A	     "{name: a, address: 10.0.0.1}"
+
+static const char valid[] = "version: 1\n"
+			    "interfaces: [{name: eth0, tier: driver, require: generic}]\n"
+			    "forwarding: {mode: ipip, source_v4: 192.0.2.1}\n" CIDS POOLS VIPS;
+
+struct mistake {
+	const char *text;
+	const char *paths[PATHS_MAX];
+};
+
+static const struct mistake mistakes[] = {
+	{"", {""}},
+	{"# nothing\n", {""}},
+	{"- a\n", {""}},
+	{"word\n", {""}},
+	{"{}\n", {"version"}},
+	{"version: 2\n", {"version"}},
+	{"version: one\n", {"version"}},
+	{"version: [1]\n", {"version"}},
+	{"version:\n", {"version"}},
+	{"version: -1\n", {"version"}},
+	{"version: 99999999999999999999999\n", {"version"}},
+	{"version: 1\nversion: 1\n", {"version"}},
+	{"version: 1\ncolour: red\nsize: 3\n", {"colour", "size"}},
+	{"version: 1\n\"\": 1\n", {"\"\""}},
+	{"version: 1\n\"a\\x01b\": 1\n", {"a?b"}},
+	{"version: 1\n<<: {a: 1}\n", {"<<"}},
+	/* YAML */
+	{"version: 1\n---\nversion: 1\n", {""}},
+	{"version: [1\n", {""}},
+	{"version: 1\n vips: 2\n", {""}},
+	{"version: 1\n\tvips: 2\n", {""}},
+	{"version: &a 1\n", {""}},
+	{"a: &a [1]\nb: *a\n", {""}},
+	{"a: &a [*a]\n", {""}},
+	{"a: *nix\n", {""}},
+	{"&k version: 1\n", {""}},
+	{"version: !!int 1\n", {""}},
+	{"{[a]: 1}\n", {""}},
+	{"a: \"\\0\"\n", {""}},
+	{"\"a\\0\": 1\n", {""}},
+	{"a: \xff\xfe\n", {""}},
+	{"a: \"\\ud800\"\n", {""}},
+	{"a: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\n", {""}},
+	/* Interfaces */
+	{"version: 1\ninterfaces: eth0\n", {"interfaces"}},
+	{"version: 1\ninterfaces: [eth0, ~]\n", {"interfaces[0]", "interfaces[1]"}},
+	{"version: 1\ninterfaces: [{tier: auto}]\n", {"interfaces[0].name"}},
+	{"version: 1\ninterfaces: [{name: ''}, {name: a/b}, {name: 'a b'}, {name: ..}, {name: a:b},"
+	 " {name: abcdefghijklmnop}]\n",
+	 {"interfaces[0].name", "interfaces[1].name", "interfaces[2].name", "interfaces[3].name",
+	  "interfaces[4].name", "interfaces[5].name"}},
+	{"version: 1\ninterfaces: [{name: a}, {name: b}, {name: a}]\n", {"interfaces[2].name"}},
+	{"version: 1\ninterfaces: [{name: a, tier: hardware, require: auto, sharing: both}]\n",
+	 {"interfaces[0].tier", "interfaces[0].require", "interfaces[0].sharing"}},
+	{"version: 1\ninterfaces: [{name: a, tier: generic, require: driver}]\n",
+	 {"interfaces[0].require"}},
+	/* CID configs */
+	{"version: 1\ncid_configs: [{}]\n",
+	 {"cid_configs[0].id", "cid_configs[0].server_id_length", "cid_configs[0].nonce_length"}},
+	{"version: 1\ncid_configs: [{id: 7, server_id_length: 1, nonce_length: 4},"
+	 " {id: 8, server_id_length: 1, nonce_length: 4}]\n",
+	 {"cid_configs[0].id", "cid_configs[1].id"}},
+	{"version: 1\ncid_configs: [{id: 0, server_id_length: 0, nonce_length: 3},"
+	 " {id: 1, server_id_length: 16, nonce_length: 19}]\n",
+	 {"cid_configs[0].server_id_length", "cid_configs[0].nonce_length",
+	  "cid_configs[1].server_id_length", "cid_configs[1].nonce_length"}},
+	{"version: 1\ncid_configs: [{id: 0, server_id_length: 2, nonce_length: 18},"
+	 " {id: 1, server_id_length: 15, nonce_length: 5}]\n",
+	 {"cid_configs[0].nonce_length", "cid_configs[1].nonce_length"}},
+	{"version: 1\ncid_configs: [{id: 3, server_id_length: 1, nonce_length: 18},"
+	 " {id: 3, server_id_length: 15, nonce_length: 4, state: old, key_file: /k}]\n",
+	 {"cid_configs[1].key_file", "cid_configs[1].state", "cid_configs[1].id"}},
+	/* Forwarding, fallback, limits */
+	{"version: 1\nforwarding: {mode: gue, source_v4: '2001:db8::1', source_v6: 192.0.2.1}\n",
+	 {"forwarding.mode", "forwarding.source_v4", "forwarding.source_v6"}},
+	{"version: 1\nforwarding: {source_v4: 0.0.0.0, source_v6: 'ff02::1'}\n",
+	 {"forwarding.source_v4", "forwarding.source_v6"}},
+	{"version: 1\nforwarding: [ipip]\n", {"forwarding"}},
+	{"version: 1\nfallback: {rows: 4095}\n", {"fallback.rows"}},
+	{"version: 1\nfallback: {rows: 8}\n", {"fallback.rows"}},
+	{"version: 1\nfallback: {rows: 131072}\n", {"fallback.rows"}},
+	{"version: 1\nfallback: {rows: 0}\n", {"fallback.rows"}},
+	{"version: 1\nlimits: {servers: 65536, server_ids: 0, vips: 4096, pools: -1}\n",
+	 {"limits.servers", "limits.server_ids", "limits.vips", "limits.pools"}},
+	{"version: 1\nlimits: {servers: 1, server_ids: 2}\n" CIDS POOLS VIPS,
+	 {"limits.servers", "limits.server_ids"}},
+	/* Pools and servers */
+	{"version: 1\npools: [{name: web}, {name: w, servers: []}, {name: v, servers: ~},"
+	 " {name: u, servers: a}]\n",
+	 {"pools[0].servers", "pools[1].servers", "pools[2].servers", "pools[3].servers"}},
+	{"version: 1\npools: [{name: web, servers: [" A "]}, {name: web, servers: [" A "]}]\n",
+	 {"pools[1].name"}},
+	{"version: 1\n" SERVERS(A ", {name: a, address: 10.0.0.2}, {name: c, address: 10.0.0.1}"),
+	 {"pools[0].servers[1].name", "pools[0].servers[2].address"}},
+	{"version: 1\n" SERVERS("{name: a b, address: localhost}, {name: '', address: 10.0.0.256}"),
+	 {"pools[0].servers[0].name", "pools[0].servers[0].address", "pools[0].servers[1].name",
+	  "pools[0].servers[1].address"}},
+	{"version: 1\n" SERVERS(
+		 "{name: a, address: 127.0.0.1}, {name: b, address: 224.0.0.1},"
+		 " {name: c, address: '::'}, {name: d, address: '::1'}, {name: e, address: 'ff05::2'},"
+		 " {name: f, address: 'fe80::1'}, {name: g, address: '::ffff:10.0.0.1'},"
+		 " {name: h, address: 255.255.255.255}, {name: i, address: 0.0.0.0}"),
+	 {"pools[0].servers[0].address", "pools[0].servers[1].address",
+	  "pools[0].servers[2].address", "pools[0].servers[3].address",
+	  "pools[0].servers[4].address", "pools[0].servers[5].address",
+	  "pools[0].servers[6].address", "pools[0].servers[7].address",
+	  "pools[0].servers[8].address"}},
+	{"version: 1\n" SERVERS(
+		 "{name: a, address: 10.0.0.1, weight: 65536, state: down, mode: nat}"),
+	 {"pools[0].servers[0].mode", "pools[0].servers[0].weight", "pools[0].servers[0].state"}},
+	{"version: 1\n" SERVERS("{name: a, address: 10.0.0.1, weight: 1e2}"),
+	 {"pools[0].servers[0].weight"}},
+	{"version: 1\n" SERVERS("{name: a, address: 10.0.0.1, weight: 010}"),
+	 {"pools[0].servers[0].weight"}},
+	{"version: 1\n" SERVERS(
+		 "{name: a0123456789012345678901234567890123456789012345678901234567890123,"
+		 " address: 10.0.0.1}"),
+	 {"pools[0].servers[0].name"}},
+	/* Server ids */
+	{"version: 1\n" CIDS SERVERS(
+		 "{name: a, address: 10.0.0.1, server_ids: [{config: 2, id: aa},"
+		 " {config: 7, id: aa}, {config: 0, id: aabb}, {config: 0, id: abc},"
+		 " {config: 0, id: ''}, {config: 0}, {id: aabbcc},"
+		 " {config: 0, id: 00112233445566778899aabbccddeeff}]}"),
+	 {"pools[0].servers[0].server_ids[0].config", "pools[0].servers[0].server_ids[1].config",
+	  "pools[0].servers[0].server_ids[3].id", "pools[0].servers[0].server_ids[4].id",
+	  "pools[0].servers[0].server_ids[5].id", "pools[0].servers[0].server_ids[6].config",
+	  "pools[0].servers[0].server_ids[7].id", "pools[0].servers[0].server_ids[2].id"}},
+	{"version: 1\n" CIDS
+	 "pools: [{name: p, servers: [{name: a, address: 10.0.0.1, server_ids: [{config: 0, id: 000001}]}]},"
+	 " {name: q, servers: [{name: a, address: 10.0.0.1, server_ids: [{config: 0, id: 00:00:01}]}]}]\n",
+	 {"pools[1].servers[0].server_ids[0].id"}},
+	/* One mistake makes one finding: what refers to it is not blamed. */
+	{"version: 1\ncid_configs: [{id: x, server_id_length: 99, nonce_length: 4}]\n" SERVERS(
+		 "{name: a, address: 10.0.0.1, server_ids: [{config: 0, id: aabb}]}"),
+	 {"cid_configs[0].id", "cid_configs[0].server_id_length"}},
+	{"version: 1\npools: [{name: w w, servers: [" A "]}]\n"
+	 "vips: [{name: v, address: 10.0.0.1, port: 1, pool: w w}]\n",
+	 {"pools[0].name"}},
+	/* VIPs */
+	{"version: 1\n" POOLS CIDS "vips: [{name: a, address: 10.0.0.1, port: 0, pool: web},"
+	 " {name: b, address: 10.0.0.1, port: 65536, pool: nix}, {name: c, pool: web},"
+	 " {name: d, address: 10.0.0.1, port: 1}, {name: d, address: 10.0.0.1, port: 1, pool: web}]\n",
+	 {"vips[0].port", "vips[1].port", "vips[1].pool", "vips[2].address", "vips[2].port",
+	  "vips[3].pool", "vips[4].name", "vips[4].address"}},
+	{"version: 1\n" POOLS CIDS "vips: [{name: a, address: '2001:db8::1', port: 443, pool: web},"
+	 " {name: b, address: '2001:DB8:0::1', port: 443, pool: web}]\n",
+	 {"vips[1].address"}},
+};
+
+static bool has_path(const struct config_findings *findings, const char *path)
+{
+	for (uint32_t i = 0; i < findings->n; i++)
+		if (!findings->list[i].warning && !strcmp(findings->list[i].path, path))
+			return true;
+	return false;
+}
+
+static void show(const char *text, const struct config_findings *findings)
+{
+	print_error("%s\n", text);
+	for (uint32_t i = 0; i < findings->n; i++)
+		print_error("  found %s: %s\n", findings->list[i].path, findings->list[i].text);
+}
+
+static void check_mistake(const struct mistake *mistake)
+{
+	struct config_findings findings = {};
+	struct config *config;
+	uint32_t n = 0;
+
+	assert_int_equal(config_parse(mistake->text, strlen(mistake->text), &config, &findings),
+			 -EINVAL);
+	assert_null(config);
+	while (n < PATHS_MAX && mistake->paths[n]) {
+		if (!has_path(&findings, mistake->paths[n])) {
+			show(mistake->text, &findings);
+			fail_msg("nothing found at '%s'", mistake->paths[n]);
+		}
+		n++;
+	}
+	if (findings.errors != n)
+		show(mistake->text, &findings);
+	assert_int_equal(findings.errors, n);
+	config_findings_free(&findings);
+}
+
+static void every_mistake_has_its_finding(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++)
+		check_mistake(&mistakes[i]);
+}
+
+static struct config *parse(const char *text, struct config_findings *findings)
+{
+	struct config_findings own = {};
+	struct config *config;
+
+	if (!findings)
+		findings = &own;
+	if (config_parse(text, strlen(text), &config, findings)) {
+		show(text, findings);
+		fail_msg("not valid");
+	}
+	if (findings == &own)
+		config_findings_free(&own);
+	return config;
+}
+
+static void a_syntax_error_names_line_and_column(void **state)
+{
+	struct config_findings findings = {};
+	const char text[] = "version: 1\nvips: [}\n";
+	struct config *config;
+
+	(void)state;
+	assert_int_equal(config_parse(text, strlen(text), &config, &findings), -EINVAL);
+	assert_int_equal(findings.n, 1);
+	assert_non_null(strstr(findings.list[0].text, "line 2, column 8"));
+	config_findings_free(&findings);
+}
+
+static void a_nul_octet_is_refused(void **state)
+{
+	struct config_findings findings = {};
+	struct config *config;
+
+	(void)state;
+	assert_int_equal(config_parse("version: 1\n\0", 12, &config, &findings), -EINVAL);
+	assert_int_equal(findings.errors, 1);
+	config_findings_free(&findings);
+}
+
+static void fields_and_defaults(void **state)
+{
+	struct config_findings findings = {};
+	struct config *config = parse(valid, &findings);
+	const struct config_server *a = &config->pools[0].servers[0], *b = a + 1;
+	const uint8_t id[] = {0xc4, 0x60, 0x5e}, last[] = {0, 1, 2, 3, 4, 5, 6, 8};
+	char text[INET6_ADDRSTRLEN];
+
+	(void)state;
+	assert_int_equal(findings.n, 0);
+	assert_int_equal(config->n_interfaces, 1);
+	assert_string_equal(config->interfaces[0].name, "eth0");
+	assert_int_equal(config->interfaces[0].tier, TIER_DRIVER);
+	assert_int_equal(config->interfaces[0].require, TIER_GENERIC);
+	assert_true(config->interfaces[0].exclusive);
+	assert_int_equal(config->n_cids, 2);
+	assert_int_equal(config->cids[0].state, CONFIG_RETIRING);
+	assert_int_equal(config->cids[1].state, CONFIG_ACTIVE);
+	assert_int_equal(a->weight, 100);
+	assert_int_equal(a->mode, CONFIG_MODE_IPIP);
+	assert_int_equal(a->state, CONFIG_UP);
+	assert_int_equal(a->n_ids, 2);
+	assert_int_equal(a->ids[0].length, 3);
+	assert_memory_equal(a->ids[0].id, id, 3);
+	assert_int_equal(b->weight, 0);
+	assert_int_equal(b->mode, CONFIG_MODE_L2DSR);
+	assert_int_equal(b->state, CONFIG_DRAIN);
+	assert_memory_equal(b->ids[0].id, last, 8);
+	assert_string_equal(config_address_text(&b->address, text), "2001:db8::2");
+	assert_int_equal(config->vips[0].port, 443);
+	assert_int_equal(config->vips[0].pool, 0);
+	assert_int_equal(config->source_v4.family, AF_INET);
+	assert_int_equal(config->source_v6.family, 0);
+	assert_int_equal(config->rows, LB_DEFAULT_ROWS);
+	assert_int_equal(config->limits.servers, LB_DEFAULT_SERVERS);
+	assert_int_equal(config->limits.pools, LB_DEFAULT_POOLS);
+	config_free(config);
+	config_findings_free(&findings);
+}
+
+/* 1500 servers in 20 pools, as JSON, which is YAML too. */
+static char *large_file(void)
+{
+	json_t *pools = json_array(), *servers, *file;
+	char name[16], address[INET_ADDRSTRLEN + 16], *text;
+
+	for (int p = 0; p < 20; p++) {
+		servers = json_array();
+		for (int i = 0; i < 75; i++) {
+			snprintf(name, sizeof(name), "s%d", i);
+			snprintf(address, sizeof(address), "10.0.%d.%d", p, i + 1);
+			json_array_append_new(servers, json_pack("{s:s, s:s}", "name", name,
+								 "address", address));
+		}
+		snprintf(name, sizeof(name), "p%d", p);
+		json_array_append_new(pools,
+				      json_pack("{s:s, s:o}", "name", name, "servers", servers));
+	}
+	file = json_pack("{s:i, s:o}", "version", 1, "pools", pools);
+	text = json_dumps(file, 0);
+	json_decref(file);
+	return text;
+}
+
+static void limits_grow_with_the_file(void **state)
+{
+	char *text = large_file();
+	struct config *config = parse(text, NULL);
+
+	(void)state;
+	assert_int_equal(config->limits.servers, 2048);
+	assert_int_equal(config->limits.pools, 32);
+	assert_int_equal(config->limits.vips, LB_DEFAULT_VIPS);
+	config_free(config);
+	free(text);
+}
+
+struct risk {
+	const char *text, *path, *part;
+};
+
+static const struct risk risks[] = {
+	{"version: 1\n", "vips", "none"},
+	{"version: 1\n" CIDS SERVERS(
+		 "{name: a, address: 10.0.0.1, server_ids: [{config: 0, id: c4605e}]}") VIPS,
+	 "pools[0].servers[0].server_ids", "no id in an active config"},
+	{"version: 1\n" CIDS SERVERS(A) VIPS, "cid_configs[1]", "no server"},
+	{"version: 1\ncid_configs: [{id: 2, server_id_length: 1, nonce_length: 4}]\n" SERVERS(
+		 "{name: a, address: 10.0.0.1, server_ids: [{config: 2, id: 01}, {config: 2, id: 02},"
+		 " {config: 2, id: 03}]}") VIPS,
+	 "pools[0]", "one in 683 "},
+	{"version: 1\ncid_configs: [{id: 2, server_id_length: 1, nonce_length: 4, state: retiring}]\n" SERVERS(
+		 "{name: a, address: 10.0.0.1, server_ids: [{config: 2, id: 01}]}") VIPS,
+	 "cid_configs", "none is active"},
+	{"version: 1\nfallback: {rows: 128}\n" SERVERS(A ", {name: b, address: 10.0.0.2}") VIPS,
+	 "fallback.rows", "uneven"},
+	{"version: 1\npools: [{name: web, servers: [" A "]}, {name: idle, servers: [" A
+	 "]}]\n" VIPS,
+	 "pools[1]", "no VIP"},
+};
+
+static void every_risk_has_its_warning(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(risks) / sizeof(risks[0]); i++) {
+		struct config_findings findings = {};
+		struct config *config = parse(risks[i].text, &findings);
+		bool found = false;
+
+		for (uint32_t k = 0; k < findings.n; k++)
+			found |= findings.list[k].warning &&
+				 !strcmp(findings.list[k].path, risks[i].path) &&
+				 strstr(findings.list[k].text, risks[i].part);
+		if (!found) {
+			show(risks[i].text, &findings);
+			fail_msg("no warning at %s", risks[i].path);
+		}
+		config_findings_free(&findings);
+		config_free(config);
+	}
+}
+
+static void canonical_json_is_read_back(void **state)
+{
+	struct config *config = parse(valid, NULL), *again, *from_text;
+	json_t *json = config_to_json(config), *json_again, *changes;
+	char *text = json_dumps(json, 0);
+
+	(void)state;
+	assert_int_equal(config_from_json(json, &again), 0);
+	json_again = config_to_json(again);
+	assert_true(json_equal(json, json_again));
+	changes = config_diff(config, again);
+	assert_int_equal(json_array_size(changes), 0);
+	json_decref(changes);
+	/* It is a file, too. */
+	from_text = parse(text, NULL);
+	changes = config_diff(config, from_text);
+	assert_int_equal(json_array_size(changes), 0);
+	json_decref(changes);
+	config_free(from_text);
+	config_free(again);
+	json_decref(json_again);
+	free(text);
+	json_decref(json);
+	config_free(config);
+}
+
+static void wrong_json_is_refused(void **state)
+{
+	static const char *const texts[] = {"[]",
+					    "{}",
+					    "{\"version\": 2}",
+					    "null",
+					    "{\"version\": 1, \"pools\": {}}",
+					    "{\"version\": 1, \"vips\": [1.5]}",
+					    "{\"version\": 1, \"fallback\": {\"rows\": true}}"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		json_t *json = json_loads(texts[i], JSON_DECODE_ANY, NULL);
+		struct config *config;
+
+		assert_non_null(json);
+		assert_int_equal(config_from_json(json, &config), -EINVAL);
+		assert_null(config);
+		json_decref(json);
+	}
+}
+
+static void expect_change(const json_t *changes, size_t i, const char *change, const char *path,
+			  const char *field)
+{
+	const json_t *one = json_array_get(changes, i);
+	const char *found = json_string_value(json_object_get(one, "field"));
+
+	assert_string_equal(json_string_value(json_object_get(one, "change")), change);
+	assert_string_equal(json_string_value(json_object_get(one, "path")), path);
+	assert_string_equal(found ? found : "", field);
+}
+
+static void differences_by_name(void **state)
+{
+	struct config *before = parse(valid, NULL);
+	struct config *after =
+		parse("version: 1\nfallback: {rows: 8192}\n"
+		      "forwarding: {source_v4: 192.0.2.1}\n"
+		      "interfaces: [{name: eth0, tier: driver, require: generic}]\n"
+		      "cid_configs:\n"
+		      "- {id: 1, server_id_length: 8, nonce_length: 8}\n"
+		      "pools:\n"
+		      "- name: web\n"
+		      "  servers:\n"
+		      "  - {name: c, address: 198.51.100.3}\n"
+		      "  - {name: b, address: '2001:db8::2', weight: 7, state: drain, mode: l2dsr,"
+		      " server_ids: [{config: 1, id: '0001020304050608'}]}\n" VIPS,
+		      NULL);
+	json_t *changes = config_diff(before, after);
+
+	(void)state;
+	assert_int_equal(json_array_size(changes), 5);
+	expect_change(changes, 0, "modify", "fallback", "rows");
+	expect_change(changes, 1, "remove", "cid_configs.0", "");
+	expect_change(changes, 2, "remove", "pools.web.servers.a", "");
+	expect_change(changes, 3, "add", "pools.web.servers.c", "");
+	expect_change(changes, 4, "modify", "pools.web.servers.b", "weight");
+	json_decref(changes);
+	changes = config_diff(NULL, before);
+	/* 3 sections, interface, 2 configs, pool, 2 servers, VIP */
+	assert_int_equal(json_array_size(changes), 10);
+	json_decref(changes);
+	config_free(before);
+	config_free(after);
+}
+
+static void addresses_and_octets(void **state)
+{
+	struct config_address a, b;
+	uint8_t octets[4];
+
+	(void)state;
+	assert_int_equal(config_address_parse("192.0.2.1", &a), 0);
+	assert_int_equal(config_address_parse("192.0.2.1", &b), 0);
+	assert_true(config_address_equal(&a, &b));
+	assert_int_equal(config_address_parse("192.0.2.1 ", &a), -EINVAL);
+	assert_int_equal(config_address_parse("fe80::1%lo", &a), -EINVAL);
+	assert_int_equal(config_hex_parse("", octets, 4), 0);
+	assert_int_equal(config_hex_parse("aA:bB", octets, 4), 2);
+	assert_int_equal(octets[1], 0xbb);
+	assert_int_equal(config_hex_parse("aa:", octets, 4), -EINVAL);
+	assert_int_equal(config_hex_parse("aa::bb", octets, 4), -EINVAL);
+	assert_int_equal(config_hex_parse(":aa", octets, 4), -EINVAL);
+	assert_int_equal(config_hex_parse("a", octets, 4), -EINVAL);
+	assert_int_equal(config_hex_parse("0011223344", octets, 4), -ENOSPC);
+}
+
+/* Any change of a few octets gives a configuration or findings; the sanitizers watch. */
+static void mutations_do_no_harm(void **state)
+{
+	static const char spice[] = "{}[]:,-&*!|>'\"#%@`\n\t \\0197aeZ\xc3\xff";
+	uint32_t random = 1, n_valid = 0;
+	char text[sizeof(valid)];
+
+	(void)state;
+	for (int i = 0; i < MUTATIONS; i++) {
+		struct config_findings findings = {};
+		struct config *config;
+		int error;
+
+		memcpy(text, valid, sizeof(valid));
+		for (int k = 0; k <= i % 4; k++) {
+			random = random * 1664525 + 1013904223;
+			text[(random >> 8) % (sizeof(valid) - 1)] =
+				spice[(random >> 3) % (sizeof(spice) - 1)];
+		}
+		error = config_parse(text, sizeof(valid) - 1, &config, &findings);
+		assert_int_equal(!error, !!config);
+		assert_int_equal(!error, !findings.errors);
+		n_valid += !error;
+		config_free(config);
+		config_findings_free(&findings);
+	}
+	assert_true(n_valid > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_mistake_has_its_finding),
+		cmocka_unit_test(a_syntax_error_names_line_and_column),
+		cmocka_unit_test(a_nul_octet_is_refused),
+		cmocka_unit_test(fields_and_defaults),
+		cmocka_unit_test(limits_grow_with_the_file),
+		cmocka_unit_test(every_risk_has_its_warning),
+		cmocka_unit_test(canonical_json_is_read_back),
+		cmocka_unit_test(wrong_json_is_refused),
+		cmocka_unit_test(differences_by_name),
+		cmocka_unit_test(addresses_and_octets),
+		cmocka_unit_test(mutations_do_no_harm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
