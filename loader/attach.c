@@ -58,6 +58,13 @@ int attach_load_private(enum tier tier, const struct plan_sizes *sizes, struct b
 	return error;
 }
 
+/* Nobody asked the kernel: no errno to show. */
+static int no_interface(const char *interface, struct reason *reason)
+{
+	reason_set(reason, REASON_NO_INTERFACE, "interface", 0, "%s", interface);
+	return -ENODEV;
+}
+
 static bool is_host(enum tier tier)
 {
 	return tier != TIER_OFFLOAD;
@@ -71,16 +78,24 @@ static bool fits(const struct plan_sizes *have, const struct plan_sizes *want)
 	       have->vips >= want->vips;
 }
 
-static int busy(const struct change *change, enum tier where, struct reason *reason)
+static int busy_ours(const struct change *change, enum tier where, struct reason *reason)
+{
+	reason_set(reason, REASON_BUSY_OTHER_TIER, "attach", 0, "%s, %s: %s is attached",
+		   change->site->interface, tiers[change->tier].name, tiers[where].name);
+	return -EBUSY;
+}
+
+static int busy_foreign(const struct change *change, enum tier where, struct reason *reason)
 {
 	struct hook_program program;
 	int fd = hook_program_by_id(change->site->hook.id[where], &program);
 
 	if (fd >= 0)
 		close(fd);
-	return reason_set(reason, REASON_BUSY_FOREIGN_PROGRAM, "attach", EBUSY,
-			  "%s, %s: program id %u%s%s", change->site->interface, tiers[where].name,
-			  program.id, program.name[0] ? " " : "", program.name);
+	reason_set(reason, REASON_BUSY_FOREIGN_PROGRAM, "attach", 0, "%s, %s: program id %u%s%s",
+		   change->site->interface, tiers[where].name, program.id,
+		   program.name[0] ? " " : "", program.name);
+	return -EBUSY;
 }
 
 /* What is in the way, if anything: refused, or to be replaced. */
@@ -96,9 +111,7 @@ static int look_before(struct change *change, struct reason *reason)
 			continue; /* card and host go together */
 		if (site_find(site, where, &folder)) {
 			if (where != change->tier)
-				return reason_set(reason, REASON_BUSY_OTHER_TIER, "attach", EBUSY,
-						  "%s, %s: %s is attached", site->interface,
-						  tiers[change->tier].name, tiers[where].name);
+				return busy_ours(change, where, reason);
 			change->ours = true;
 			change->before_fd = pins_program(&folder);
 			change->before_tier = where;
@@ -107,7 +120,7 @@ static int look_before(struct change *change, struct reason *reason)
 		if (where == change->tier && change->share && dispatcher_is(site->hook.id[where]))
 			continue;
 		if (!change->options->replace)
-			return busy(change, where, reason);
+			return busy_foreign(change, where, reason);
 		change->before_fd = hook_program_by_id(site->hook.id[where], &program);
 		change->before_tier = where;
 		if (change->before_fd < 0)
@@ -394,11 +407,12 @@ static int detach_tier(const struct site *site, enum tier tier, struct reason *r
 	int fd, error;
 
 	if (!site->ifindex)
-		return reason_set(reason, REASON_NO_INTERFACE, "interface", ENODEV, "%s",
-				  site->interface);
-	if (!site_find(site, tier, &folder))
-		return reason_set(reason, REASON_NOT_ATTACHED, "detach", ENOENT, "%s, %s",
-				  site->interface, tiers[tier].name);
+		return no_interface(site->interface, reason);
+	if (!site_find(site, tier, &folder)) {
+		reason_set(reason, REASON_NOT_ATTACHED, "detach", 0, "%s, %s", site->interface,
+			   tiers[tier].name);
+		return -ENOENT;
+	}
 	fd = pins_program(&folder);
 	program = pins_in(&folder, PINS_PROGRAM);
 	alone = !dispatcher_is(site->hook.id[tier]);

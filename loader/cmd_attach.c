@@ -79,12 +79,12 @@ static void add_reason(struct out_table *table, const char *tier, const char *us
 		       const char *text, const struct reason *reason)
 {
 	const char *error = reason_errno_name(reason->error), *hint = reason_hint(reason);
+	const char *detail = strstr(reason->what, ": "); /* behind interface and tier */
 	char line[400];
 
 	add_row(table, OUT_BAD, tier, usable, text, reason_code_name(reason->code));
-	snprintf(line, sizeof(line), "%s", reason->what);
-	if (line[0])
-		add_row(table, OUT_DIM, "", "", line, "");
+	if (detail)
+		add_row(table, OUT_DIM, "", "", detail + 2, "");
 	if (reason->kernel[0] || error[0]) {
 		snprintf(line, sizeof(line), "kernel: %s",
 			 reason->kernel[0] ? reason->kernel : error);
@@ -171,6 +171,27 @@ static void walk_json(const char *interface, const char *path, const struct walk
 	out_json(document);
 }
 
+/* Without a file: what packets meet now. */
+static void print_kept(const char *interface, const struct walk *walk)
+{
+	struct config *config = NULL;
+	uint32_t generation = 0;
+	struct reason ignored = {};
+	enum tier tier;
+
+	for (tier = 0; tier < TIER_COUNT; tier++)
+		if (walk->tiers[tier].state == WALK_YES && !config)
+			sync_read(&walk->tiers[tier].attachment.maps, &config, NULL, &generation,
+				  &ignored);
+	if (config)
+		out_text("%s: keeps generation %u\n", interface, generation);
+	else
+		log_info(
+			"%s: no configuration given: every packet passes until loader apply -c FILE",
+			interface);
+	config_free(config);
+}
+
 /* Ways that are not known, once: they are the same for every tier. */
 static void print_applied(const char *interface, const struct walk *walk)
 {
@@ -224,9 +245,7 @@ static int attach(const struct walk_request *request, const char *path)
 		else if (path)
 			print_applied(request->interface, &walk);
 		else
-			log_info("%s: no configuration given: every packet passes until loader "
-				 "apply -c FILE",
-				 request->interface);
+			print_kept(request->interface, &walk);
 	}
 	walk_free(&walk);
 	return status;
@@ -373,7 +392,7 @@ static int run_detach(const struct cli_common *common, const void *options, int 
 	cleaned = attach_clean(interface, &reason);
 	error = cleaned < 0 ? cleaned : detach(interface, only, done, &reason);
 	if (error >= 0 && !json_array_size(done))
-		error = reason_set(&reason, REASON_NOT_ATTACHED, "detach", ENOENT, "%s",
+		error = reason_set(&reason, REASON_NOT_ATTACHED, "detach", 0, "%s",
 				   interface ? interface : "--all");
 	if (error < 0)
 		status = out_fail(&reason);

@@ -199,10 +199,9 @@ static int run(const struct cli_common *common, const void *options, int argc, c
 	(void)options;
 	error = attach_list(interface, &list, &n, &reason);
 	if (!error && interface && !if_nametoindex(interface))
-		error = reason_set(&reason, REASON_NO_INTERFACE, "interface", ENODEV, "%s",
-				   interface);
+		error = reason_set(&reason, REASON_NO_INTERFACE, "interface", 0, "%s", interface);
 	if (!error && !n)
-		error = reason_set(&reason, REASON_NOT_ATTACHED, "status", ENOENT, "%s",
+		error = reason_set(&reason, REASON_NOT_ATTACHED, "status", 0, "%s",
 				   interface ? interface : "");
 	status = error ? out_fail(&reason) : print_list(list, n);
 	attach_list_free(list, n);
