@@ -229,7 +229,8 @@ def _configs(draw: st.DrawFn) -> Config:
         "forwarding": {"mode": draw(st.sampled_from(["ipip", "l2dsr"])),
                        "source_v4": draw(_v4), "source_v6": draw(_v6)},
         "fallback": {"rows": draw(st.sampled_from([16, 64, 256]))},
-        "pools": [{"name": pool, "servers": draw(_servers(dict(cids)))} for pool in pools],
+        "pools": [{"name": pool, "servers": draw(_servers(position, dict(cids)))}
+                  for position, pool in enumerate(pools)],
         "vips": [{"name": f"vip-{number}", "address": address, "port": port,
                   "pool": draw(st.sampled_from(pools))}
                  for number, (address, port) in enumerate(draw(st.lists(
@@ -239,7 +240,8 @@ def _configs(draw: st.DrawFn) -> Config:
 
 
 @st.composite
-def _servers(draw: st.DrawFn, cids: dict[int, tuple[int, int]]) -> list[dict[str, Any]]:
+def _servers(draw: st.DrawFn, pool: int, cids: dict[int, tuple[int, int]]
+             ) -> list[dict[str, Any]]:
     names = draw(st.lists(_name, min_size=1, max_size=5, unique=True))
     servers = []
     for position, name in enumerate(names):
@@ -248,7 +250,7 @@ def _servers(draw: st.DrawFn, cids: dict[int, tuple[int, int]]) -> list[dict[str
             "weight": draw(st.sampled_from([0, 1, 50, 99, 100, 65535])),
             "state": draw(st.sampled_from(["up", "up", "drain"])),
             "mode": draw(st.sampled_from(["ipip", "ipip", "l2dsr"])),
-            "server_ids": [{"config": number, "id": (bytes([position]) + draw(
+            "server_ids": [{"config": number, "id": (bytes([pool << 4 | position]) + draw(
                 st.binary(min_size=s - 1, max_size=s - 1))).hex()}
                 for number, (s, _) in cids.items()]})
     return servers

@@ -91,7 +91,7 @@ def main_config() -> Config:
             ]},
             {"name": "other", "servers": [
                 {"name": "other-1", "address": "198.51.100.31",
-                 "server_ids": _ids(c0="31", c2="c4605e")},
+                 "server_ids": _ids(c0="31", c2="c4605f")},
             ]},
             {"name": "empty", "servers": [
                 {"name": "empty-1", "address": "198.51.100.41", "weight": 0,
@@ -360,10 +360,10 @@ def _vips() -> Iterator[tuple[str, str, bytes]]:
         for octet in ("01", "21", "31", "41", "42"):
             yield f"vip/{name}-id-{octet}", "a server id counts within the VIP's pool only", bytes(
                 ether() / ip4(dst) / udp(short(cid(0, octet, 4))))
-    yield "vip/alt-port-c2", "the same server id in two pools", bytes(
-        ether() / ip4() / udp(short(cid(2, "c4605e", 4)), dport=8443))
-    yield "vip/web-c2", "the same server id in two pools", bytes(
-        ether() / ip4() / udp(short(cid(2, "c4605e", 4))))
+    for octets in ("c4605e", "c4605f"):
+        for dport in (443, 8443):
+            yield f"vip/{dport}-id-{octets}", "two pools behind one address", bytes(
+                ether() / ip4() / udp(short(cid(2, octets, 4)), dport=dport))
     for tags in ((), (5,), (5, 6)):
         for family, header in (("v4", ip4(DSR4, tos=0x2e)), ("v6", ip6(DSR6, tc=0x2e))):
             for octet in ("21", "22"):
