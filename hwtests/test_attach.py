@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Puts tiers on real veth interfaces and takes them off: order, reasons, adoption, crashes, undo."""
+"""Puts tiers on real veth interfaces and takes them off: order, reasons, adoption, crashes."""
 
 from __future__ import annotations
 
@@ -439,7 +439,8 @@ def test_no_such_interface(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("dropped,named", [
-    ("-net_admin", "CAP_NET_ADMIN"), ("-bpf,-sys_admin", "CAP_BPF")])
+    ("-net_admin", "CAP_NET_ADMIN"), ("-bpf,-sys_admin", "CAP_BPF"),
+    ("-perfmon,-sys_admin", "CAP_PERFMON"), ("-all", "CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON")])
 def test_no_permission(rig: Rig, dropped: str, named: str) -> None:
     def without(*args: str) -> subprocess.CompletedProcess[str]:
         return rig.node.run(["setpriv", f"--bounding-set={dropped}", f"--inh-caps={dropped}",
@@ -448,6 +449,14 @@ def test_no_permission(rig: Rig, dropped: str, named: str) -> None:
     for args in (["attach", IFACE], ["detach", IFACE], ["status"]):
         done = without(*args)
         assert done.returncode == 4 and named in done.stderr
+    assert rig.programs() == {} and rig.pins() == []
+
+
+def test_no_more_rights_than_it_says(rig: Rig) -> None:
+    held = "-all,+net_admin,+bpf,+perfmon"
+    for args in (["attach", IFACE], ["attach", IFACE, "--reload"], ["status"], ["detach", IFACE]):
+        rig.node.run(["setpriv", f"--bounding-set={held}", f"--inh-caps={held}",
+                      rig.loader.path, *args])
     assert rig.programs() == {} and rig.pins() == []
 
 

@@ -4,7 +4,7 @@
  * only writer of NIC state and of the BPF file system; knows no YAML.
  *
  * /sys/fs/bpf/shunt/abi1/IFACE/TIER/: the tier's maps, "prog"; IFACE/tc/: "stats" and "prog";
- * IFACE/server/: the decapsulator's.
+ * IFACE/server/: the decapsulator's (decap.h). A dot in IFACE is a colon there.
  */
 #ifndef SHUNT_ATTACH_H
 #define SHUNT_ATTACH_H
@@ -63,12 +63,6 @@ void attach_list_free(struct attachment *list, size_t n);
  */
 int attach_clean(const char *interface, struct reason *reason);
 void attach_close(struct attachment *attachment);
-
-/* The decapsulator on a server host. peers: balancer addresses. tier: TIER_NONE for auto. */
-int attach_server(const char *interface, enum tier tier, bool replace,
-		  const struct config_address *peers, size_t n_peers, enum tier *attached,
-		  struct reason *reason);
-int attach_server_detach(const char *interface, struct reason *reason);
 
 /* What this process may not do: 0, or -EPERM with REASON_NO_PERMISSION naming the capability. */
 int attach_check_rights(struct reason *reason);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,26 +18,39 @@ void attach_close(struct attachment *attachment)
 	map_set_close(&attachment->maps);
 }
 
+/* CAP_PERFMON: the verifier lets programs hold packet pointers the way ours do only with it. */
 int attach_check_rights(struct reason *reason)
 {
+	static const struct {
+		int number;
+		const char *name;
+		bool by_sys_admin; /* CAP_SYS_ADMIN stands for it */
+	} needed[] = {
+		{CAP_NET_ADMIN, "CAP_NET_ADMIN", false},
+		{CAP_BPF, "CAP_BPF", true},
+		{CAP_PERFMON, "CAP_PERFMON", true},
+	};
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
-	const char *missing = NULL;
+	char missing[64] = "";
 	uint64_t held;
+	size_t i;
 
 	if (syscall(SYS_capget, &header, data))
 		return 0; /* the kernel will tell */
 	held = (uint64_t)data[1].effective << 32 | data[0].effective;
-#define HELD(capability) (held >> (capability)&1)
-	if (!HELD(CAP_NET_ADMIN))
-		missing = HELD(CAP_BPF) || HELD(CAP_SYS_ADMIN) ? "CAP_NET_ADMIN" :
-								 "CAP_NET_ADMIN, CAP_BPF";
-	else if (!HELD(CAP_BPF) && !HELD(CAP_SYS_ADMIN))
-		missing = "CAP_BPF";
-#undef HELD
-	if (!missing)
+	for (i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		if (held >> needed[i].number & 1 ||
+		    (needed[i].by_sys_admin && held >> CAP_SYS_ADMIN & 1))
+			continue;
+		if (missing[0])
+			strcat(missing, ", ");
+		strcat(missing, needed[i].name);
+	}
+	if (!missing[0])
 		return 0;
-	return reason_set(reason, REASON_NO_PERMISSION, "rights", EPERM, "%s", missing);
+	reason_set(reason, REASON_NO_PERMISSION, "rights", 0, "%s", missing);
+	return -EPERM;
 }
 
 int attach_clean(const char *interface, struct reason *reason)

@@ -42,7 +42,7 @@
 	X(VERIFIER, "verifier", 3, "the kernel's verifier refuses the program",                   \
 	  "report this with loader -v")                                                           \
 	X(CAPACITY, "capacity", 1, "the maps that are attached are too small for the file",       \
-	  "raise limits: in the file and loader attach --replace")                                \
+	  "raise limits: in the file, then loader attach --reload IFACE")                         \
 	X(NOT_ATTACHED, "not-attached", 7, "nothing is attached", "loader attach IFACE")          \
 	X(CONFIG, "config", 6, "the configuration file is not valid", "")                         \
 	X(USAGE, "usage", 2, "wrong usage", "loader help")                                        \
