@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The interfaces that the service looks after. See upkeep.h.
+ */
+#include "upkeep.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "apply.h"
+#include "attach.h"
+#include "log.h"
+#include "walk.h"
+
+/*
+ * How long an update waits for next hops: a neighbour that was flushed answers within this, and one
+ * that answers later is an event of its own.
+ */
+#define UPDATE_TIMEOUT_MS 200
+
+static void tell_failure(const char *what, const struct reason *reason)
+{
+	const char *error = reason_errno_name(reason->error), *hint = reason_hint(reason);
+	const char *kernel = reason->kernel[0] ? reason->kernel : error;
+
+	log_error("%s: %s%s%s%s%s%s", what, reason_text(reason->code),
+		  kernel[0] ? " (kernel: " : "", kernel, kernel[0] ? ")" : "", hint[0] ? "; " : "",
+		  hint);
+}
+
+static void add_interface(struct upkeep *upkeep, const struct config_interface *wanted)
+{
+	upkeep->list[upkeep->n++] = (struct upkeep_interface){.wanted = *wanted};
+}
+
+int upkeep_init(struct upkeep *upkeep, struct config *config, struct reason *reason)
+{
+	*upkeep = (struct upkeep){.config = config};
+	upkeep->list = calloc(config->n_interfaces + 1, sizeof(*upkeep->list));
+	upkeep->unresolved = json_array();
+	if (!upkeep->list || !upkeep->unresolved) {
+		upkeep_free(upkeep);
+		return reason_set(reason, REASON_UNKNOWN, "memory", ENOMEM, NULL);
+	}
+	for (uint32_t i = 0; i < config->n_interfaces; i++)
+		add_interface(upkeep, &config->interfaces[i]);
+	return 0;
+}
+
+void upkeep_free(struct upkeep *upkeep)
+{
+	config_free(upkeep->config);
+	free(upkeep->list);
+	json_decref(upkeep->unresolved);
+	*upkeep = (struct upkeep){};
+}
+
+static const json_t *find_server(const json_t *list, const json_t *server)
+{
+	const json_t *other;
+	size_t i;
+
+	json_array_foreach((json_t *)list, i, other)
+		if (json_equal(json_object_get(other, "pool"), json_object_get(server, "pool")) &&
+		    json_equal(json_object_get(other, "server"), json_object_get(server, "server")))
+			return other;
+	return NULL;
+}
+
+static const char *text_of(const json_t *server, const char *key)
+{
+	return json_string_value(json_object_get(server, key)) ?: "";
+}
+
+/* Servers that have lost their way or have it back; each once. */
+static void tell_servers(struct upkeep *upkeep, const struct apply_result *result)
+{
+	const json_t *server, *before;
+	size_t i;
+
+	json_array_foreach(result->unresolved, i, server) {
+		before = find_server(upkeep->unresolved, server);
+		if (!before || strcmp(text_of(before, "problem"), text_of(server, "problem")))
+			log_warn("pools.%s.servers.%s: %s: %s", text_of(server, "pool"),
+				 text_of(server, "server"), text_of(server, "address"),
+				 text_of(server, "problem"));
+	}
+	json_array_foreach(upkeep->unresolved, i, before)
+		if (!find_server(result->unresolved, before))
+			log_info("pools.%s.servers.%s: %s: the way is known again",
+				 text_of(before, "pool"), text_of(before, "server"),
+				 text_of(before, "address"));
+	json_decref(upkeep->unresolved);
+	upkeep->unresolved = json_incref(result->unresolved);
+	upkeep->n_servers = result->n_servers;
+}
+
+static void tell_applied(struct upkeep *upkeep, const char *interface, enum tier tier,
+			 const struct apply_result *result)
+{
+	if (!result->unresolved)
+		return;
+	if (result->changed)
+		log_info("%s: %s: generation %u, %u servers, %u of them without a way", interface,
+			 tiers[tier].name, result->generation, result->n_servers,
+			 result->n_unresolved);
+	tell_servers(upkeep, result);
+}
+
+static void tell_walk(struct upkeep *upkeep, const char *interface, const struct walk *walk)
+{
+	static const char *const words[] = {"attached", "adopted", "replaced"};
+
+	for (enum tier tier = 0; tier < TIER_COUNT; tier++) {
+		const struct walk_tier *tried = &walk->tiers[tier];
+
+		if (tried->state == WALK_NO)
+			log_info("%s: not %s: %s%s%s%s", interface, tiers[tier].name,
+				 reason_text(tried->reason.code),
+				 tried->reason.kernel[0] ? " (kernel: " : "", tried->reason.kernel,
+				 tried->reason.kernel[0] ? ")" : "");
+		if (tried->state == WALK_YES) {
+			log_info("%s: %s: %s", interface, tiers[tier].name, words[tried->outcome]);
+			tell_applied(upkeep, interface, tier, &tried->applied);
+		}
+	}
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/* All interfaces of a round wait for the same next hops, so they share the time. */
+static void begin_round(struct upkeep *upkeep, int timeout_ms)
+{
+	upkeep->deadline = now_ms() + timeout_ms;
+}
+
+static int time_left(const struct upkeep *upkeep)
+{
+	int64_t left = upkeep->deadline - now_ms();
+
+	return left > 0 ? (int)left : 0;
+}
+
+static int attach_one(struct upkeep *upkeep, struct upkeep_interface *site, struct reason *reason)
+{
+	/* Looked up before: if it is exchanged meanwhile, the next update sees another one. */
+	uint32_t ifindex = if_nametoindex(site->wanted.name);
+	struct walk_request request;
+	struct walk walk;
+	int error;
+
+	walk_request_init(&request, site->wanted.name, upkeep->config);
+	request.timeout_ms = time_left(upkeep);
+	error = walk_tiers(&request, &walk, reason);
+	if (!error || site->failure != reason->code)
+		tell_walk(upkeep, site->wanted.name, &walk);
+	walk_free(&walk);
+	site->ifindex = error ? 0 : ifindex;
+	site->failure = error ? reason->code : REASON_NONE;
+	return error;
+}
+
+int upkeep_attach(struct upkeep *upkeep, int timeout_ms, struct reason *reason)
+{
+	int error = 0;
+
+	begin_round(upkeep, timeout_ms);
+	for (uint32_t i = 0; i < upkeep->n && !error; i++)
+		error = attach_one(upkeep, &upkeep->list[i], reason);
+	return error;
+}
+
+/* Into every tier that is attached on the interface, by whomever. */
+static int apply_one(struct upkeep *upkeep, const struct upkeep_interface *site,
+		     const struct config *config, bool dry_run, struct reason *reason)
+{
+	struct attachment *list;
+	size_t n;
+	int error = attach_list(site->wanted.name, &list, &n, reason);
+
+	if (!error && !n) {
+		reason_set(reason, REASON_NOT_ATTACHED, "apply", 0, "%s", site->wanted.name);
+		reason_set_hint(reason, "was it detached by hand? SIGHUP attaches it again");
+		return -ENOENT;
+	}
+	for (size_t i = 0; i < n && !error; i++) {
+		struct apply_result result = {};
+
+		error = apply_config(&list[i], config, dry_run ? 0 : time_left(upkeep), dry_run,
+				     &result, reason);
+		if (!error && !dry_run)
+			tell_applied(upkeep, site->wanted.name, list[i].tier, &result);
+		apply_result_free(&result);
+	}
+	attach_list_free(list, n);
+	return error;
+}
+
+static void update_one(struct upkeep *upkeep, struct upkeep_interface *site)
+{
+	uint32_t ifindex = if_nametoindex(site->wanted.name);
+	enum reason_code told = site->failure;
+	struct reason reason = {};
+	int error;
+
+	if (!ifindex) {
+		if (site->ifindex)
+			log_warn("%s: the interface is gone; waiting for it", site->wanted.name);
+		site->ifindex = 0;
+		return;
+	}
+	if (ifindex != site->ifindex)
+		error = attach_one(upkeep, site, &reason);
+	else
+		error = apply_one(upkeep, site, upkeep->config, false, &reason);
+	site->failure = error ? reason.code : REASON_NONE;
+	if (error && reason.code != told)
+		tell_failure(reason.what[0] ? reason.what : site->wanted.name, &reason);
+}
+
+void upkeep_update(struct upkeep *upkeep)
+{
+	begin_round(upkeep, UPDATE_TIMEOUT_MS);
+	for (uint32_t i = 0; i < upkeep->n; i++)
+		update_one(upkeep, &upkeep->list[i]);
+}
+
+static const struct upkeep_interface *find(const struct upkeep *upkeep, const char *name)
+{
+	for (uint32_t i = 0; i < upkeep->n; i++)
+		if (!strcmp(upkeep->list[i].wanted.name, name))
+			return &upkeep->list[i];
+	return NULL;
+}
+
+static bool same_wish(const struct config_interface *a, const struct config_interface *b)
+{
+	return a->tier == b->tier && a->require == b->require && a->exclusive == b->exclusive;
+}
+
+/* Whether every attached tier that the new file keeps can hold it. */
+static int try_change(struct upkeep *upkeep, const struct config *config, struct reason *reason)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < config->n_interfaces && !error; i++) {
+		const struct upkeep_interface *site = find(upkeep, config->interfaces[i].name);
+
+		if (site && site->ifindex && site->ifindex == if_nametoindex(site->wanted.name))
+			error = apply_one(upkeep, site, config, true, reason);
+	}
+	return error;
+}
+
+static void tell_removed(const struct upkeep *before, const struct upkeep *after)
+{
+	for (uint32_t i = 0; i < before->n; i++) {
+		const char *name = before->list[i].wanted.name;
+
+		if (!find(after, name))
+			log_warn("%s: no longer in the file; what is attached stays as it is: "
+				 "loader detach %s",
+				 name, name);
+	}
+}
+
+int upkeep_change(struct upkeep *upkeep, struct config *config, struct reason *reason)
+{
+	struct upkeep next;
+	int error = try_change(upkeep, config, reason);
+
+	if (error) {
+		config_free(config);
+		return error;
+	}
+	error = upkeep_init(&next, config, reason);
+	if (error)
+		return error;
+	for (uint32_t i = 0; i < next.n; i++) {
+		const struct upkeep_interface *before = find(upkeep, next.list[i].wanted.name);
+
+		/* Without an ifindex the update attaches again, which adopts what is there. */
+		if (before && before->failure == REASON_NONE &&
+		    same_wish(&before->wanted, &next.list[i].wanted))
+			next.list[i].ifindex = before->ifindex;
+	}
+	json_decref(next.unresolved);
+	next.unresolved = json_incref(upkeep->unresolved);
+	tell_removed(upkeep, &next);
+	upkeep_free(upkeep);
+	*upkeep = next;
+	return 0;
+}
+
+bool upkeep_incomplete(const struct upkeep *upkeep)
+{
+	for (uint32_t i = 0; i < upkeep->n; i++)
+		if (!upkeep->list[i].ifindex || upkeep->list[i].failure != REASON_NONE)
+			return true;
+	return false;
+}
+
+uint32_t upkeep_unresolved(const struct upkeep *upkeep)
+{
+	return json_array_size(upkeep->unresolved);
+}
