@@ -17,19 +17,44 @@ MANDIR ?= $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSCONFDIR ?= /etc
 
+# For the scripts of ci/.
+export BUILD PYTHON DESTDIR PREFIX SBINDIR LIBEXECDIR MANDIR UNITDIR SYSCONFDIR
+
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror
-TRIPLET := $(shell $(CC) -dumpmachine)
+TRIPLET := $(shell $(CC) -dumpmachine 2>/dev/null)
 
 .DELETE_ON_ERROR:
-.PHONY: all help
-all: $(BUILD)/loader $(BUILD)/bpf/pass.bpf.o ## everything that make install installs
-
-help: ## this table
-	$(Q)sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | sort | expand -t 18
+.DEFAULT_GOAL := all
 
 include bpf/build.mk
 include loader/build.mk
 include bpf/tests/build.mk
 include hwtests/quic/build.mk
 include hwtests/lab/build.mk
+include loader/doc/build.mk
+
+.PHONY: all everything help lint test demo install uninstall clean
+all: $(BUILD)/loader $(MAN_PAGES) $(BUILD)/completion/shunt ## everything that make install installs
+everything: all $(BUILD)/quic-server $(BUILD)/bpf/pass.bpf.o $(UNIT_PROGRAMS) ## and what the tests need
+
+help: ## this table
+	$(Q)sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | sort | expand -t 18
+
+lint: ## format, static analysis, shell, Python, licences: changes nothing
+	$(Q)ci/lint.sh
+
+test: ## everything there is to test (root); installs the packages it needs
+	$(Q)ci/test.sh
+
+demo: ## real clients and servers through the balancer, in namespaces (root); installs what it needs
+	$(Q)ci/demo.sh
+
+install: all ## to DESTDIR, PREFIX, SBINDIR, LIBEXECDIR, MANDIR, UNITDIR, SYSCONFDIR
+install uninstall:
+	$(Q)ci/place.sh $@
+
+uninstall: ## what install put there, and nothing else
+
+clean: ## the build folder
+	$(Q)rm -rf $(BUILD)
