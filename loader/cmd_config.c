@@ -335,7 +335,7 @@ static int run_apply(const struct cli_common *common, const void *opaque, int ar
 }
 
 static const struct cli_option apply_table[] = {
-	{0, "dry-run", CLI_FLAG, offsetof(struct apply_options, dry_run), NULL,
+	{'n', "dry-run", CLI_FLAG, offsetof(struct apply_options, dry_run), NULL,
 	 "say what would change, and change nothing"},
 	{0, "wait", CLI_STRING, offsetof(struct apply_options, wait), "SECONDS",
 	 "how long to wait for the neighbours of servers (default 3)"},
