@@ -4,22 +4,20 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include "apply.h"
 #include "nexthop.h"
+#include "pins.h"
 
-/* Two applies at once would write the same half: a lock on the directory of the pins. */
+/* Two applies at once would write the same half: a lock on the folder of the pins. */
 static int take_lock(const struct attachment *attachment)
 {
-	char path[128];
-	int fd;
+	struct pin_path folder = pins_folder(attachment->interface, tiers[attachment->tier].name);
+	int fd = open(folder.text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	snprintf(path, sizeof(path), "%s/%s", ATTACH_ROOT, attachment->interface);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0)
 		flock(fd, LOCK_EX);
 	return fd; /* -1: nothing is pinned yet, so nobody else knows these maps */

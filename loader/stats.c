@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pins.h"
 #include "stats.h"
 
 static const char *const reason_names[] = {
@@ -89,11 +90,9 @@ static int read_servers(const struct map_set *maps, const struct config *config,
 
 static int read_stack(const char *interface, uint32_t n, struct lb_count **counts)
 {
-	char path[128];
-	int fd, err;
+	struct pin_path folder = pins_folder(interface, PINS_STACK);
+	int fd = bpf_obj_get(pins_in(&folder, LB_MAP_STACK_STATS).text), err;
 
-	snprintf(path, sizeof(path), "%s/%s/tc/%s", ATTACH_ROOT, interface, LB_MAP_STACK_STATS);
-	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return -ENOENT;
 	err = read_counts(fd, true, n, counts);
