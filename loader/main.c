@@ -4,8 +4,7 @@
  */
 #include "cli.h"
 
-/* Until every command is here, the table takes those that are. */
-#define COMMAND(name) extern const struct cli_command name __attribute__((weak))
+#define COMMAND(name) extern const struct cli_command name
 COMMAND(cmd_probe);
 COMMAND(cmd_attach);
 COMMAND(cmd_detach);
