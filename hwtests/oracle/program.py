@@ -62,9 +62,10 @@ class MapInfo:
 
 
 class Program:
-    """A loaded object with one program; sizes gives max_entries by map name."""
+    """A loaded object with one program; sizes gives max_entries, flags map_flags, by map name."""
 
-    def __init__(self, path: Path, sizes: Mapping[str, int] | None = None) -> None:
+    def __init__(self, path: Path, sizes: Mapping[str, int] | None = None, *,
+                 flags: Mapping[str, int] | None = None) -> None:
         self._lib = _load_library()
         # libbpf would tell each failure on stderr; errno and the log of bpftool say enough.
         self._print = _PRINT(lambda level, text, args: 0)
@@ -76,6 +77,8 @@ class Program:
             name = self._lib.bpf_map__name(handle).decode()
             if sizes and name in sizes:
                 self._lib.bpf_map__set_max_entries(handle, ctypes.c_uint32(sizes[name]))
+            if flags and name in flags:
+                self._lib.bpf_map__set_map_flags(handle, ctypes.c_uint32(flags[name]))
         error = self._lib.bpf_object__load(self._object)
         if error:
             self.close()

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The BPF objects as files and as the kernel takes them: one map layout in all tiers, what a card
+accepts, and how much the verifier has to walk, for each compiler."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hwtests.oracle.plan import TREE
+from hwtests.oracle.program import MapInfo, Program
+
+TIERS = ("driver", "generic", "offload")
+OBJECTS = (*TIERS, "stack", "decap")
+COMPILERS = ("clang-14", "clang-16", "clang-19")
+
+HASH, ARRAY, PERCPU_ARRAY = 1, 2, 6
+RDONLY_PROG = 1 << 7
+COUNTERS = ("reason_stats", "vip_stats", "server_stats", "cid_stats")
+
+each_compiler = pytest.mark.parametrize("compiler", COMPILERS)
+each_object = pytest.mark.parametrize("name", OBJECTS)
+
+
+@pytest.fixture(scope="session")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The objects by each compiler, by the build's own rules: objects(compiler, name)."""
+    place = tmp_path_factory.mktemp("objects")
+
+    @functools.cache
+    def compiled(compiler: str, name: str) -> Path:
+        if shutil.which(compiler) is None:
+            pytest.skip(f"{compiler} is not installed: apt-get install {compiler}")
+        build = place / compiler
+        target = build / "bpf" / f"{name}.bpf.o"
+        done = subprocess.run(["make", "-s", f"BUILD={build}", f"CLANG={compiler}", target],
+                              cwd=TREE, capture_output=True, text=True,
+                              # What an outer make was told is not for this one.
+                              env={k: v for k, v in os.environ.items() if "MAKE" not in k})
+        assert done.returncode == 0, done.stdout + done.stderr
+        return target
+
+    return compiled
+
+
+def _output(*words: str | Path) -> str:
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+# One layout.
+
+
+class Btf:
+    """The types of an object, told as plain data with no ids in it, so that two can be compared."""
+
+    def __init__(self, path: Path) -> None:
+        loaded = json.loads(_output("bpftool", "-j", "btf", "dump", "file", path))
+        self._types = {entry["id"]: entry for entry in loaded["types"]}
+
+    def describe(self, number: int) -> Any:
+        """A type down to its integers; typedefs and qualifiers do not count."""
+        entry = self._types[number]
+        kind = entry["kind"]
+        if kind in ("TYPEDEF", "CONST", "VOLATILE"):
+            return self.describe(entry["type_id"])
+        if kind in ("STRUCT", "UNION"):
+            return (kind, entry["name"], entry["size"], [
+                (member["name"], member["bits_offset"], self.describe(member["type_id"]))
+                for member in entry["members"]])
+        if kind == "ARRAY":
+            return kind, entry["nr_elems"], self.describe(entry["type_id"])
+        if kind == "PTR":
+            return kind, self.describe(entry["type_id"])
+        return kind, entry["name"], entry["size"], entry.get("encoding")
+
+    def maps(self) -> dict[str, dict[str, Any]]:
+        """Key and value of every map in .maps."""
+        (section,) = [entry for entry in self._types.values()
+                      if entry["kind"] == "DATASEC" and entry["name"] == ".maps"]
+        found = {}
+        for variable in section["vars"]:
+            entry = self._types[variable["type_id"]]
+            layout = self._types[entry["type_id"]]
+            found[entry["name"]] = {
+                member["name"]: self.describe(self._types[member["type_id"]]["type_id"])
+                for member in layout["members"] if member["name"] in ("key", "value")}
+        return found
+
+
+def test_shared_maps_have_one_layout(objects: Any) -> None:
+    """Names, keys and values down to the fields' offsets."""
+    maps = {name: Btf(objects("clang-14", name)).maps() for name in TIERS}
+    assert maps["driver"] == maps["generic"]
+    assert len(maps["offload"]) >= 11
+    for name, layout in maps["offload"].items():
+        assert layout == maps["driver"][name], name
+    assert set(maps["driver"]) - set(maps["offload"]) == {"egress_map"}
+    stack = Btf(objects("clang-14", "stack")).maps()
+    for name in set(stack) & set(maps["driver"]):
+        assert stack[name] == maps["driver"][name], name
+
+
+def test_shared_maps_widen_in_counters_only(objects: Any) -> None:
+    loaded = {}
+    for name in TIERS:
+        with Program(objects("clang-14", name)) as program:
+            loaded[name] = program.maps
+    for name, card in loaded["offload"].items():
+        for tier in ("driver", "generic"):
+            host = loaded[tier][name]
+            assert (host.key_size, host.value_size, host.flags) == (
+                card.key_size, card.value_size, card.flags), name
+            assert host.type == (PERCPU_ARRAY if name in COUNTERS else card.type), name
+
+
+def test_names_are_those_of_abi_h(objects: Any) -> None:
+    text = (TREE / "bpf/include/lb/abi.h").read_text()
+    named = set(re.findall(r'#define LB_MAP_\w+\s+"(\w+)"', text))
+    programs = dict(re.findall(r'#define LB_PROG_(\w+)\s+"(\w+)"', text))
+    for name in OBJECTS:
+        with Program(objects("clang-14", name)) as program:
+            assert set(program.maps) <= named, name
+            assert all(len(word) <= 15 for word in [*program.maps, program.name])
+            assert program.name == programs[name.upper()]
+
+
+# What a card takes.
+
+
+@each_compiler
+def test_offload_maps(objects: Any, compiler: str) -> None:
+    with Program(objects(compiler, "offload")) as program:
+        for entry in program.maps.values():
+            assert entry.type in (HASH, ARRAY) and entry.flags == 0, entry
+            rounded = sum(-(-size // 8) * 8 for size in (entry.key_size, entry.value_size))
+            assert entry.value_size <= 56 and rounded <= 64, entry
+
+
+@each_compiler
+def test_offload_has_no_globals(objects: Any, compiler: str) -> None:
+    sections = _output("readelf", "-SW", objects(compiler, "offload"))
+    assert not re.search(r"\s\.(rodata|data|bss)", sections), sections
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One BPF instruction."""
+
+    opcode: int
+    destination: int
+    source: int
+    offset: int
+    immediate: int
+
+    @property
+    def kind(self) -> int:
+        """The instruction's class."""
+        return self.opcode & 7
+
+
+LDX, ST, STX, ALU, JMP, JMP32, ALU64 = 1, 2, 3, 4, 5, 6, 7
+MUL, DIV, MOD, MOV, END = 0x20, 0x30, 0x90, 0xb0, 0xd0
+CALL, JA = 0x85, 0x06
+MEM, ATOMIC = 0x60, 0xc0
+MAP_LOOKUP, ADJUST_HEAD = 1, 44
+
+
+def _instructions(path: Path, section: str, place: Path) -> list[Instruction]:
+    dumped = place / "instructions"
+    _output("llvm-objcopy-14", f"--dump-section={section}={dumped}", path, "/dev/null")
+    octets = dumped.read_bytes()
+    assert len(octets) > 8 and len(octets) % 8 == 0
+    return [Instruction(octets[i], octets[i + 1] & 15, octets[i + 1] >> 4,
+                        int.from_bytes(octets[i + 2:i + 4], "little", signed=True),
+                        int.from_bytes(octets[i + 4:i + 8], "little", signed=True))
+            for i in range(0, len(octets), 8)]
+
+
+@each_compiler
+def test_offload_instructions(objects: Any, compiler: str, tmp_path: Path) -> None:
+    """What the card's verifier and JIT refuse, and what they would do slowly or wrongly."""
+    for one in _instructions(objects(compiler, "offload"), "xdp", tmp_path):
+        operation, mode = one.opcode & 0xf0, one.opcode & 0xe0
+        assert one.kind != ST, f"{one}: store of an immediate"
+        if one.opcode == CALL:
+            assert one.source == 0 and one.immediate in (MAP_LOOKUP, ADJUST_HEAD), one
+        elif one.kind in (ALU, ALU64):
+            assert operation not in (DIV, MOD), f"{one}: divides"
+            # Both factors must be known to fit 32 bits: so of a word, and by a constant.
+            assert operation != MUL or one.opcode == MUL | ALU, f"{one}: wide or by a register"
+            assert one.offset == 0, f"{one}: of -mcpu=v4"
+            assert (one.kind, operation) != (ALU64, END), f"{one}: of -mcpu=v4"
+        elif one.kind == LDX:
+            assert mode == MEM, f"{one}: of -mcpu=v4"
+        elif one.kind == STX and mode == ATOMIC:
+            assert one.immediate == 0, f"{one}: an atomic that is no plain addition"
+        elif one.kind == STX and one.opcode & 0x18 == 0x18:
+            # Packets are written in words of four octets at most; what is left is a value.
+            assert one.destination == 10, f"{one}: stores eight octets, not on the stack"
+        assert one.opcode != JA, f"{one}: of -mcpu=v4"
+
+
+@each_compiler
+def test_offload_writes_no_map_value(objects: Any, compiler: str) -> None:
+    """With maps that programs may only read, the host's verifier says whether one is written."""
+    flags = {name: RDONLY_PROG for name in _map_names(objects(compiler, "offload"))
+             if name not in COUNTERS}
+    assert len(flags) == 7
+    with Program(objects(compiler, "offload"), flags=flags) as program:
+        assert all(program.maps[name].flags == RDONLY_PROG for name in flags)
+    with pytest.raises(OSError, match="Permission denied"):
+        with Program(objects(compiler, "offload"), flags={COUNTERS[0]: RDONLY_PROG}):
+            pass
+
+
+def _map_names(path: Path) -> list[str]:
+    with Program(path) as program:
+        infos: list[MapInfo] = list(program.maps.values())
+    return [info.name for info in infos]
+
+
+# What the kernel takes.
+
+
+def _budgets() -> dict[tuple[str, str], int]:
+    lines = [line.split("\t") for line in (TREE / "ci/budgets.tsv").read_text().splitlines()
+             if line and not line.startswith("#")]
+    return {(name, compiler): int(limit) for name, compiler, limit in lines}
+
+
+@each_compiler
+@each_object
+def test_loads_within_its_budget(objects: Any, compiler: str, name: str) -> None:
+    budget = _budgets()[name, compiler]
+    with Program(objects(compiler, name)) as program:
+        walked = program.verified_instructions()
+    assert walked <= budget, (f"{name} by {compiler}: the verifier walked {walked} instructions, "
+                              f"ci/budgets.tsv allows {budget}")
