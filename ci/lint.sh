@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # make lint: one line a stage, what a failed stage found, and the totals. Changes nothing.
-set -u
+set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 python=${PYTHON:-/usr/bin/python3}
@@ -73,10 +73,11 @@ tidy_files()
 		options+=("$1")
 		shift
 	done
-
+	# shellcheck disable=SC2016 # the inner shell puts the files before the flags
 	xargs -P "$(nproc)" -n 3 sh -c '
 		flags=$1; shift
-		clang-tidy-14 --quiet "$@" -- $flags 2>/dev/null' sh "$2" "${options[@]}"
+		clang-tidy-14 --quiet "$@" -- $flags 2>/dev/null' sh "$2" "${options[@]}" |
+		sed "s|$PWD/||"
 }
 
 shells()

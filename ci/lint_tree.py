@@ -127,7 +127,8 @@ def packages(files: list[Path]) -> Iterator[str]:
     known = covered()
     for use, owning in sorted(owners(set(users)).items()):
         if not owning & known:
-            yield f"{users[use]}: needs {use} of {' or '.join(sorted(owning))}: add it to {PACKAGES}"
+            names = " or ".join(sorted(owning))
+            yield f"{users[use]}: needs {use} of {names}: add it to {PACKAGES}"
 
 
 CHECKS: dict[str, Callable[[list[Path]], Iterable[str]]] = {

@@ -11,8 +11,8 @@
 
 #include "cli.h"
 #include "config.h"
-#include "lb/counters.h"
 #include "log.h"
+#include "names.h"
 #include "out.h"
 
 #ifndef SHUNT_VERSION
@@ -44,16 +44,6 @@ struct parse {
 	bool help, version, probe;
 };
 
-static int usage_error(const char *what, const char *text)
-{
-	struct reason reason = {};
-
-	reason_set(&reason, REASON_USAGE, "usage", 0, "%s", what);
-	reason_set_kernel(&reason, "");
-	reason_set_hint(&reason, "%s", text);
-	return out_fail(&reason);
-}
-
 static bool has_option(const struct cli_option *option, const char *name)
 {
 	for (; option && option->name; option++)
@@ -81,13 +71,9 @@ static void print_options(const struct cli_option *option, const struct cli_opti
 
 static void print_reasons(void)
 {
-#define PASS		       "pass"
-#define FORWARD		       "forward"
-#define X(name, verdict, help) printf("  %-24s%-9s%s\n", #name, verdict, help);
-	LB_REASONS(X)
-#undef X
-#undef PASS
-#undef FORWARD
+	for (int i = 0; i < LB_REASON_COUNT; i++)
+		printf("  %-24s%-9s%s\n", names_reason(i), names_reason_verdict(i),
+		       names_reason_help(i));
 }
 
 /* The summary goes to a line of its own where the arguments take the room. */
@@ -150,7 +136,7 @@ static int help(const char *topic)
 	}
 	command = find_command(topic);
 	if (!command)
-		return usage_error(topic, "no such command; loader help lists them");
+		return out_usage(topic, "no such command; loader help lists them");
 	print_command_help(command);
 	return 0;
 }
@@ -164,7 +150,7 @@ static void complete_words(const struct cli_option *option)
 static int completion(const char *shell)
 {
 	if (!shell || strcmp(shell, "bash"))
-		return usage_error("completion", "loader completion bash");
+		return out_usage("completion", "loader completion bash");
 	printf("_shunt()\n{\n\tlocal word=${COMP_WORDS[COMP_CWORD]} words i\n"
 	       "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n\t\tcase ${COMP_WORDS[i]} in\n");
 	for (size_t i = 0; commands[i]; i++) {
@@ -254,7 +240,7 @@ static int take_option(struct parse *parse, const struct cli_option *row, const 
 	else if (store(parse, row, value)) {
 		snprintf(text, sizeof(text), "--%s wants %s", row->name,
 			 row->type == CLI_NUMBER ? "a number" : "fewer values");
-		return usage_error(value ? value : row->name, text);
+		return out_usage(value ? value : row->name, text);
 	} else if (row->letter == 'c' && !strcmp(row->name, "config"))
 		parse->common->config_given = true;
 	return 0;
@@ -275,15 +261,14 @@ static int take_options(struct parse *parse, int argc, char **argv)
 		const struct cli_option *row = NULL;
 		const char *word = argv[optind - 1];
 
-		if (c == '?')
-			return usage_error(word, parse->command ?
-							 "no such option; see --help" :
-							 "no such option; see loader help");
 		if (c == ':')
-			return usage_error(word, "this option wants a value");
+			return out_usage(word, "this option wants a value");
 		for (size_t i = 0; i < n && !row; i++)
 			if (c == 256 + (int)i || (rows[i]->letter && c == rows[i]->letter))
 				row = rows[i];
+		if (!row)
+			return out_usage(word, parse->command ? "no such option; see --help" :
+								"no such option; see loader help");
 		status = take_option(parse, row, optarg);
 		if (status)
 			return status;
@@ -324,14 +309,14 @@ static int run_command(struct parse *parse, int argc, char **argv)
 
 		snprintf(text, sizeof(text), "usage: loader %s %s", command->name,
 			 command->arguments);
-		status = usage_error(argc < command->min_arguments ? "an argument is missing" :
-								     argv[command->max_arguments],
-				     text);
+		status = out_usage(argc < command->min_arguments ? "an argument is missing" :
+								   argv[command->max_arguments],
+				   text);
 		goto out;
 	}
 	if (common->color && strcmp(common->color, "auto") && strcmp(common->color, "always") &&
 	    strcmp(common->color, "never")) {
-		status = usage_error(common->color, "--color takes auto, always or never");
+		status = out_usage(common->color, "--color takes auto, always or never");
 		goto out;
 	}
 	out_init(common->json || common->pretty, common->pretty, common->color);
@@ -372,11 +357,11 @@ int cli_main(int argc, char **argv)
 	if (parse.help || (argc && !strcmp(argv[0], "help")))
 		return help(argc > 1 ? argv[1] : parse.help && argc ? argv[0] : NULL);
 	if (!argc)
-		return usage_error("a command is missing", "loader help lists them");
+		return out_usage("a command is missing", "loader help lists them");
 	if (!strcmp(argv[0], "completion"))
 		return completion(argc > 1 ? argv[1] : NULL);
 	parse.command = find_command(argv[0]);
 	if (!parse.command)
-		return usage_error(argv[0], "no such command; loader help lists them");
+		return out_usage(argv[0], "no such command; loader help lists them");
 	return run_command(&parse, argc, argv);
 }

@@ -319,7 +319,7 @@ static int update_program(const struct place *place, const struct bpf_object *ob
 int decap_attach(const struct decap_request *request, struct decap_result *result,
 		 struct reason *reason)
 {
-	struct bpf_object *object;
+	struct bpf_object *object = NULL;
 	struct place place;
 	int lock, error;
 

@@ -83,7 +83,7 @@ int nexthop_watch_follow(struct nexthop_watch *watch, const struct config *confi
 {
 	struct mnl_socket *nl = way_socket(0);
 	struct config_address *addresses;
-	struct way_survey survey;
+	struct way_survey survey = {};
 	int error = nl ? way_survey(nl, config, &survey) : -errno;
 
 	if (nl)

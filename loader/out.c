@@ -139,7 +139,7 @@ static void print_row(const struct out_table *table, size_t row, const bool *sho
 
 void out_table_end(struct out_table *table)
 {
-	bool shown[COLUMNS_MAX];
+	bool shown[COLUMNS_MAX] = {};
 	size_t last;
 
 	if (!table)
@@ -206,6 +206,15 @@ int out_fail(const struct reason *reason)
 		  reason_text(reason->code), kernel[0] ? " (kernel: " : "", kernel,
 		  kernel[0] ? ")" : "", hint && hint[0] ? "; " : "", hint ? hint : "");
 	return status;
+}
+
+int out_usage(const char *what, const char *hint)
+{
+	struct reason reason = {};
+
+	reason_set(&reason, REASON_USAGE, "usage", 0, "%s", what);
+	reason_set_hint(&reason, "%s", hint);
+	return out_fail(&reason);
 }
 
 static const char *scaled(char *buffer, double value, const char *const *units)

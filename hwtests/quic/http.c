@@ -360,7 +360,7 @@ void http_free(struct http *h)
 		return;
 	nghttp3_conn_del(h->lib);
 	while ((s = LIST_FIRST(&h->streams)))
-		forget(s);
+		forget(s); /* NOLINT(clang-analyzer-unix.Malloc): it is off the list then */
 	free(h);
 }
 

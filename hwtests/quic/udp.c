@@ -55,6 +55,7 @@ int udp_open(struct udp *u)
 {
 	int family = u->local.sa.sa_family;
 	int one = 1, size = SOCKET_BUFFER;
+	/* NOLINTNEXTLINE(bugprone-branch-clone): two names that have one value */
 	int probe = family == AF_INET ? IP_PMTUDISC_PROBE : IPV6_PMTUDISC_PROBE;
 	int rc;
 
