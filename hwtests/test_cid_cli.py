@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""decode and encode on the command line, against the draft's vectors and every legal pair of lengths."""
+"""decode and encode on the command line: the draft's vectors, and every legal pair of lengths."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""check, diff and apply on the command line: findings, exit codes, one JSON document in every case."""
+"""check, diff and apply on the command line: findings, exit codes, one JSON document each time."""
 
 from __future__ import annotations
 

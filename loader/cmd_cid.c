@@ -13,7 +13,7 @@
 #include "out.h"
 #include "report.h"
 
-#define PROBLEM_SIZE 200
+#define PROBLEM_SIZE 320
 #define HEX_SIZE     (2 * CID_MAX_OCTETS + 1)
 
 static const char *const reason_names[LB_REASON_COUNT] = {
@@ -339,7 +339,7 @@ static int encode(const struct encode_job *job, const struct wish *wish, json_t 
 		return -EINVAL;
 	n = cid_make(&request, octets);
 	if (n == -EMSGSIZE)
-		snprintf(problem, PROBLEM_SIZE, "with --extra it is longer than %u octets",
+		snprintf(problem, PROBLEM_SIZE, "with --extra it is longer than %d octets",
 			 LB_CID_MAX);
 	else if (n < 0)
 		snprintf(problem, PROBLEM_SIZE, "no random octets: %s", strerror(-n));

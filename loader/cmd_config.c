@@ -20,20 +20,6 @@
 #define WAIT_SECONDS	 3
 #define WAIT_SECONDS_MAX 600
 
-static json_t *findings_json(const struct config_findings *findings, bool warnings)
-{
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; i < findings->n; i++) {
-		const struct config_finding *finding = &findings->list[i];
-
-		if (finding->warning == warnings)
-			json_array_append_new(list, json_pack("{s:s, s:s}", "path", finding->path,
-							      "text", finding->text));
-	}
-	return list;
-}
-
 static void print_findings(const char *file, const struct config_findings *findings)
 {
 	for (uint32_t i = 0; i < findings->n; i++) {
@@ -72,8 +58,8 @@ static int run_check(const struct cli_common *common, const void *options, int a
 	print_findings(file, &findings);
 	print_summary(file, config, &findings);
 	out_json(json_pack("{s:s, s:s, s:b, s:o, s:o}", "schema", "shunt/check/1", "file", file,
-			   "valid", !error, "errors", findings_json(&findings, false), "warnings",
-			   findings_json(&findings, true)));
+			   "valid", !error, "errors", report_findings(&findings, false), "warnings",
+			   report_findings(&findings, true)));
 	config_free(config);
 	config_findings_free(&findings);
 	return error ? EXIT_CONFIG : 0;

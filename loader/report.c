@@ -8,7 +8,7 @@
 #include "out.h"
 #include "report.h"
 
-static json_t *findings_json(const struct config_findings *findings, bool warnings)
+json_t *report_findings(const struct config_findings *findings, bool warnings)
 {
 	json_t *list = json_array();
 
@@ -42,7 +42,7 @@ static int fail(const char *path, const struct config_findings *findings, int er
 	if (!out.json)
 		return reason_exit(&reason);
 	error = out_reason_json(&reason);
-	json_object_set_new(error, "findings", findings_json(findings, false));
+	json_object_set_new(error, "findings", report_findings(findings, false));
 	out_json(json_pack("{s:s, s:o, s:i}", "schema", "shunt/error/1", "error", error, "exit",
 			   reason_exit(&reason)));
 	return reason_exit(&reason);

@@ -11,4 +11,7 @@
 /* 0 and *config, or the exit status (6) after every error was reported. Warnings go to stderr. */
 int report_load(const char *path, struct config **config);
 
+/* [{"path": …, "text": …}] of the warnings, or of the errors. New reference. */
+json_t *report_findings(const struct config_findings *findings, bool warnings);
+
 #endif
