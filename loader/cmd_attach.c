@@ -27,15 +27,6 @@ struct detach_arguments {
 	bool all;
 };
 
-static int usage(const char *what, const char *hint)
-{
-	struct reason reason = {};
-
-	reason_set(&reason, REASON_USAGE, "usage", 0, "%s", what);
-	reason_set_hint(&reason, "%s", hint);
-	return out_fail(&reason);
-}
-
 /* A tier by name; "auto" and nothing at all leave *tier as it is, "auto" overrides the file. */
 static int read_tier(const char *name, enum tier *tier)
 {
@@ -44,7 +35,8 @@ static int read_tier(const char *name, enum tier *tier)
 	*tier = tier_by_name(name);
 	if (*tier != TIER_NONE || !strcmp(name, "auto"))
 		return 0;
-	return usage(name, "a tier is offload, driver or generic (or hw, native, skb), or auto");
+	return out_usage(name,
+			 "a tier is offload, driver or generic (or hw, native, skb), or auto");
 }
 
 static const char *outcome_text(enum attach_outcome outcome)
@@ -386,7 +378,7 @@ static int run_detach(const struct cli_common *common, const void *options, int 
 	(void)common;
 	status = read_tier(arguments->tier, &only);
 	if (!status && !interface != arguments->all)
-		status = usage("detach", "name an interface, or --all");
+		status = out_usage("detach", "name an interface, or --all");
 	if (status)
 		goto out;
 	cleaned = attach_clean(interface, &reason);

@@ -366,15 +366,6 @@ static int read_sizes(const struct cli_common *common, struct probe_options *opt
 	return 0;
 }
 
-static int usage(const char *what, const char *hint)
-{
-	struct reason reason;
-
-	reason_set(&reason, REASON_USAGE, "usage", 0, "%s", what);
-	reason_set_hint(&reason, "%s", hint);
-	return out_fail(&reason);
-}
-
 static int run(const struct cli_common *common, const void *options, int argc, char **argv)
 {
 	const struct options *chosen = options;
@@ -387,10 +378,10 @@ static int run(const struct cli_common *common, const void *options, int argc, c
 	if (chosen->require) {
 		required = tier_by_name(chosen->require);
 		if (required == TIER_NONE)
-			return usage(chosen->require, "a tier is offload, driver or generic");
+			return out_usage(chosen->require, "a tier is offload, driver or generic");
 	}
 	if (chosen->all && argc)
-		return usage("--all", "give either an interface or --all");
+		return out_usage("--all", "give either an interface or --all");
 	status = read_sizes(common, &probe_options);
 	if (status)
 		return status;

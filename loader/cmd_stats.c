@@ -12,6 +12,7 @@
 
 #include "cli.h"
 #include "log.h"
+#include "names.h"
 #include "out.h"
 #include "stats.h"
 
@@ -62,12 +63,6 @@ static void print_items(const char *heading, const struct stats *before, const s
 	out_text("\n");
 }
 
-static const char *const reason_helps[] = {
-#define X(name, verdict, help) [LB_REASON_##name] = help,
-	LB_REASONS(X)
-#undef X
-};
-
 static bool wants(const struct options *options, const char *section)
 {
 	return !options->by || !strcmp(options->by, section);
@@ -76,8 +71,11 @@ static bool wants(const struct options *options, const char *section)
 static void print_tier(const struct options *options, const struct stats *before,
 		       const struct stats *now, const struct stats_tier *tier)
 {
+	const char *helps[LB_REASON_COUNT];
 	char packets[16], octets[16];
 
+	for (int i = 0; i < LB_REASON_COUNT; i++)
+		helps[i] = names_reason_help(i);
 	out_text("%s  %s  generation %u  %s packets  %s\n\n", tier->interface,
 		 tiers[tier->tier].name, tier->generation, out_count(packets, tier->total.packets),
 		 out_octets(octets, tier->total.octets));
@@ -90,8 +88,8 @@ static void print_tier(const struct options *options, const struct stats *before
 		print_items("config", before, now, tier, tier->configs, tier->n_configs, NULL,
 			    true);
 	if (wants(options, "reason"))
-		print_items("reason", before, now, tier, tier->reasons, LB_REASON_COUNT,
-			    reason_helps, options->all);
+		print_items("reason", before, now, tier, tier->reasons, LB_REASON_COUNT, helps,
+			    options->all);
 	if (tier->has_stack && wants(options, "reason")) {
 		struct lb_count vips = {};
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "names.h"
 #include "out.h"
 #include "report.h"
 #include "trace.h"
@@ -36,7 +37,7 @@ static void print_json(const struct job *job, const struct trace_outcome *outcom
 	out_json_line(
 		json_pack("{s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:I}", "packet",
 			  (json_int_t)job->packet, "verdict", trace_verdict_name(outcome->verdict),
-			  "reason", trace_reason_name(outcome->reason), "config",
+			  "reason", names_reason(outcome->reason), "config",
 			  outcome->config_id < 0 ? json_null() : json_integer(outcome->config_id),
 			  "vip", name_or_null(outcome->vip ? outcome->vip->name : NULL), "pool",
 			  name_or_null(outcome->pool ? outcome->pool->name : NULL), "server",
@@ -49,7 +50,7 @@ static void print_text(const struct job *job, const struct trace_outcome *outcom
 	char number[24], config[12] = "-", octets[48];
 	const char *cells[] = {number,
 			       trace_verdict_name(outcome->verdict),
-			       trace_reason_name(outcome->reason),
+			       names_reason(outcome->reason),
 			       config,
 			       outcome->vip ? outcome->vip->name : "-",
 			       outcome->server ? outcome->server->name : "-",
@@ -100,15 +101,6 @@ static void trace_frame(struct job *job, const uint8_t *frame, size_t length)
 	}
 }
 
-static int usage(const char *what, const char *hint)
-{
-	struct reason reason = {};
-
-	reason_set(&reason, REASON_USAGE, "usage", 0, "%s", what);
-	reason_set_hint(&reason, "%s", hint);
-	return out_fail(&reason);
-}
-
 static int file_failed(const char *path, const char *why)
 {
 	struct reason reason = {};
@@ -151,7 +143,7 @@ static int trace_hex(struct job *job, const char *hex)
 	int length = parse_hex(hex, frame, sizeof(frame));
 
 	if (length < 0)
-		return usage("--hex", "one frame in hexadecimal digits, whole octets");
+		return out_usage("--hex", "one frame in hexadecimal digits, whole octets");
 	trace_frame(job, frame, (size_t)length);
 	return 0;
 }
@@ -218,9 +210,9 @@ static int run(const struct cli_common *common, const void *opaque, int argc, ch
 	(void)argc;
 	(void)argv;
 	if (tier == TIER_NONE)
-		return usage(options->tier, "-t takes offload, driver or generic");
+		return out_usage(options->tier, "-t takes offload, driver or generic");
 	if (!options->hex == !options->pcap)
-		return usage("trace", "give either --hex or --pcap");
+		return out_usage("trace", "give either --hex or --pcap");
 	if (options->dev && !(ifindex = if_nametoindex(options->dev))) {
 		reason_set(&reason, REASON_NO_INTERFACE, "interface", errno, "%s", options->dev);
 		return out_fail(&reason);

@@ -50,6 +50,8 @@ json_t *out_reason_json(const struct reason *reason);
  * document {"error": {...}} on stdout. Returns the exit status to leave main with.
  */
 int out_fail(const struct reason *reason);
+/* The same for a command line that makes no sense: what is wrong, how it should be. Returns 2. */
+int out_usage(const char *what, const char *hint);
 
 /* Packets and octets as people read them ("1.24M", "3.1 GB"); buffer of 16. Returns buffer. */
 const char *out_count(char *buffer, unsigned long long count);

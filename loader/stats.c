@@ -10,24 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "names.h"
 #include "pins.h"
 #include "stats.h"
-
-static const char *const reason_names[] = {
-#define X(name, verdict, help) [LB_REASON_##name] = #name,
-	LB_REASONS(X)
-#undef X
-};
-
-static const char *const reason_verdicts[] = {
-#define PASS		       "pass"
-#define FORWARD		       "forward"
-#define X(name, verdict, help) [LB_REASON_##name] = verdict,
-	LB_REASONS(X)
-#undef X
-#undef PASS
-#undef FORWARD
-};
 
 static void add(struct lb_count *sum, const struct lb_count *count)
 {
@@ -48,7 +33,7 @@ static int read_reasons(const struct map_set *maps, struct stats_tier *tier)
 
 	for (int i = 0; !err && i < LB_REASON_COUNT; i++) {
 		snprintf(tier->reasons[i].name, sizeof(tier->reasons[i].name), "%s",
-			 reason_names[i]);
+			 names_reason(i));
 		tier->reasons[i].count = counts[i];
 		add(&tier->total, &counts[i]);
 	}
@@ -272,7 +257,7 @@ static json_t *reasons_json(const struct stats_tier *tier)
 	for (int i = 0; i < LB_REASON_COUNT; i++) {
 		json_t *item = count_json(&tier->reasons[i].count);
 
-		json_object_set_new(item, "verdict", json_string(reason_verdicts[i]));
+		json_object_set_new(item, "verdict", json_string(names_reason_verdict(i)));
 		json_object_set_new(object, tier->reasons[i].name, item);
 	}
 	return object;

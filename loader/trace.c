@@ -35,20 +35,9 @@ static const char *const verdict_names[] = {
 	[XDP_TX] = "XDP_TX",	       [XDP_REDIRECT] = "XDP_REDIRECT",
 };
 
-static const char *const reason_names[] = {
-#define X(name, verdict, help) [LB_REASON_##name] = #name,
-	LB_REASONS(X)
-#undef X
-};
-
 const char *trace_verdict_name(uint32_t verdict)
 {
 	return verdict <= XDP_REDIRECT ? verdict_names[verdict] : "unknown";
-}
-
-const char *trace_reason_name(enum lb_reason reason)
-{
-	return (unsigned int)reason < LB_REASON_COUNT ? reason_names[reason] : "unknown";
 }
 
 /* 192.0.0.8 is IPv4's dummy address (RFC 7600), 100:: is IPv6's discard prefix (RFC 6666). */

@@ -42,6 +42,5 @@ int trace_run(struct trace *trace, const uint8_t *frame, size_t length,
 void trace_close(struct trace *trace);
 
 const char *trace_verdict_name(uint32_t verdict);
-const char *trace_reason_name(enum lb_reason reason);
 
 #endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the data path's reasons are called and mean, from the one list in lb/counters.h.
+ */
+#ifndef SHUNT_NAMES_H
+#define SHUNT_NAMES_H
+
+#include "lb/counters.h"
+
+/* "hash_short_dcid"; "unknown" out of range. */
+const char *names_reason(enum lb_reason reason);
+/* "pass" or "forward" */
+const char *names_reason_verdict(enum lb_reason reason);
+/* A sentence for people. */
+const char *names_reason_help(enum lb_reason reason);
+
+#endif
