@@ -10,32 +10,12 @@
 #include "cid.h"
 #include "cli.h"
 #include "config.h"
+#include "names.h"
 #include "out.h"
 #include "report.h"
 
 #define PROBLEM_SIZE 320
 #define HEX_SIZE     (2 * CID_MAX_OCTETS + 1)
-
-static const char *const reason_names[LB_REASON_COUNT] = {
-#define X(name, verdict, help) [LB_REASON_##name] = #name,
-	LB_REASONS(X)
-#undef X
-};
-
-static const char *const reason_helps[LB_REASON_COUNT] = {
-#define X(name, verdict, help) [LB_REASON_##name] = help,
-	LB_REASONS(X)
-#undef X
-};
-
-static int wrong(const char *what, const char *problem)
-{
-	struct reason reason = {};
-
-	reason_set(&reason, REASON_USAGE, "arguments", 0, "%s", what);
-	reason_set_hint(&reason, "%s", problem);
-	return out_fail(&reason);
-}
 
 static int no_memory(void)
 {
@@ -108,7 +88,7 @@ static json_t *decoded_json(const uint8_t *octets, size_t n, const struct cid_ex
 	struct cid_part cid = {octets, n};
 	json_t *json = json_pack("{s:o, s:b, s:s, s:o, s:s?}", "cid", part_json(&cid), "routable",
 				 explained->reason == LB_REASON_cid, "reason",
-				 reason_names[explained->reason], "config",
+				 names_reason(explained->reason), "config",
 				 n ? json_integer(octets[0] >> 5) : json_null(), "algorithm",
 				 explained->config ? "clear" : NULL);
 
@@ -130,8 +110,8 @@ static void print_decoded(const uint8_t *octets, size_t n, const struct cid_expl
 	char hex[HEX_SIZE], address[INET6_ADDRSTRLEN];
 
 	out_text("connection id  %s\n", n ? config_hex_text(octets, n, hex) : "(empty)");
-	out_text("routed         %s (%s)\n", reason_helps[explained->reason],
-		 reason_names[explained->reason]);
+	out_text("routed         %s (%s)\n", names_reason_help(explained->reason),
+		 names_reason(explained->reason));
 	if (n)
 		out_text("config         %u%s\n", octets[0] >> 5,
 			 !explained->config			     ? "" :
@@ -174,7 +154,7 @@ static int decode_one(const struct cid_index *index, const char *text)
 	json_t *json;
 
 	if (n < 0)
-		return wrong(text, problem);
+		return out_usage(text, problem);
 	cid_explain(index, octets, n, &explained);
 	print_decoded(octets, n, &explained);
 	json = json_pack("{s:s}", "schema", "shunt/decode/1");
@@ -383,7 +363,7 @@ static int encode_one(const struct encode_job *job, const char *server)
 	json_t *json, *document;
 
 	if (encode(job, &wish, &json, problem))
-		return wrong(server, problem);
+		return out_usage(server, problem);
 	out_text("%s\n", json_string_value(json_object_get(json, "cid")));
 	document = json_pack("{s:s}", "schema", "shunt/encode/1");
 	json_object_update_new(document, json);
@@ -402,7 +382,7 @@ static int run_encode(const struct cli_common *common, const void *options, int 
 	if (job.options->extra)
 		n = parse_hex(job.options->extra, job.extra, sizeof(job.extra), problem);
 	if (n < 0)
-		return wrong("--extra", problem);
+		return out_usage("--extra", problem);
 	job.extra_part = (struct cid_part){job.extra, n};
 	status = report_load(common->config, &config);
 	if (status)
