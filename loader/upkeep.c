@@ -255,7 +255,8 @@ static int try_change(struct upkeep *upkeep, const struct config *config, struct
 	for (uint32_t i = 0; i < config->n_interfaces && !error; i++) {
 		const struct upkeep_interface *site = find(upkeep, config->interfaces[i].name);
 
-		if (site && site->ifindex && site->ifindex == if_nametoindex(site->wanted.name))
+		if (site && site->ifindex && site->failure != REASON_NOT_ATTACHED &&
+		    site->ifindex == if_nametoindex(site->wanted.name))
 			error = apply_one(upkeep, site, config, true, reason);
 	}
 	return error;

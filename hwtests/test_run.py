@@ -1,0 +1,438 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The service: what it follows, what it takes over, what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+from scapy.layers.inet import IP, UDP  # type: ignore[import]
+from scapy.layers.l2 import Ether  # type: ignore[import]
+
+from hwtests.lab import Bed, Host, Loader, Process, ProcessFailed, Wire
+from hwtests.lab.bed import client4
+from hwtests.lab.waiting import Deadline, Tail, wait_readable
+
+PORT = 443
+GONE = 0.3  # seconds in which a frame would have arrived
+
+
+class Service:
+    """`loader run` on the balancer, read along."""
+
+    def __init__(self, bed: Bed, loader: Loader, *args: str, config: dict[str, Any] | None = None,
+                 tier: str = "generic", wait: bool = True) -> None:
+        self.bed = bed
+        self.loader = loader
+        self.config = config or base_config(bed, tier)
+        self.file = loader.write_config(self.config)
+        self.process = Process(bed.lb, [loader.path, "run", "-c", self.file, *args], notify=True)
+        self._log = Tail(self.process.stderr)
+        self._lines: list[str] = []
+        if wait:
+            self.process.wait_ready()
+
+    def says(self, pattern: str, timeout: float = 15.0) -> str:
+        """The next line with the pattern; what stands before it is skipped."""
+        wanted = re.compile(pattern)
+        deadline = Deadline(timeout)
+        while True:
+            while self._lines:
+                line = self._lines.pop(0)
+                if wanted.search(line):
+                    return line
+            self._lines += self._log.lines()
+            if self._lines:
+                continue
+            if deadline.passed() or not self.process.running():
+                self._lines += self._log.lines()
+                if not self._lines:
+                    raise self.process.fail(f"does not say {pattern!r}")
+            wait_readable([self._log.fileno(), self.process.fileno()], deadline)
+
+    def generation(self, number: int) -> str:
+        """Wait for the apply of this number."""
+        return self.says(rf"generation {number},")
+
+    def reload(self, config: dict[str, Any] | str) -> None:
+        """Another file and SIGHUP; returns when the service is ready again."""
+        if isinstance(config, str):
+            self.file.write_text(config)
+        else:
+            self.loader.write_config(config, self.file)
+        self.process.send_signal(signal.SIGHUP)
+        self.process.wait_ready()
+
+    def close(self) -> None:
+        self._log.close()
+        self.process.close()
+
+    def __enter__(self) -> Service:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def base_config(bed: Bed, tier: str = "generic") -> dict[str, Any]:
+    """The VIP in front of all servers, ids 01, 02, ..."""
+    return {
+        "version": 1,
+        "interfaces": [{"name": "lb0", "tier": tier}],
+        "cid_configs": [{"id": 0, "server_id_length": 1, "nonce_length": 6}],
+        "forwarding": {"mode": "ipip"},
+        "fallback": {"rows": 256},
+        "pools": [{"name": "web", "servers": [
+            {"name": host.name, "address": host.address4,
+             "server_ids": [{"config": 0, "id": f"{host.index:02x}"}]} for host in bed.servers]}],
+        "vips": [{"name": "www", "address": bed.vip4, "port": PORT, "pool": "web"}],
+    }
+
+
+class Traffic:
+    """Sends datagrams of a server's connections, and sees where they come out."""
+
+    def __init__(self, bed: Bed) -> None:
+        self.bed = bed
+        self._open = ExitStack()
+        self._client = self._open.enter_context(Wire(bed.client, bed.client_interface))
+        self._wires = {host.name: self._open.enter_context(Wire(host.node, host.interface))
+                       for host in bed.servers}
+        self._number = 0
+
+    def send(self, server_id: int, port: int = PORT) -> bytes:
+        """A datagram with a clear connection ID; returns what marks it."""
+        self._number += 1
+        nonce = self._number.to_bytes(6, "big")
+        payload = bytes([0x40, 0x07, server_id]) + nonce + bytes(24)
+        frame = (Ether(src=self.bed.client_mac, dst=self.bed.lb_mac) /
+                 IP(src=client4(), dst=self.bed.vip4) / UDP(sport=5000, dport=port) / payload)
+        self._client.send(bytes(frame))
+        return payload[:9]
+
+    def arrives(self, server_id: int, at: Host, to: str | None = None, port: int = PORT) -> str:
+        """It comes out at this server, in a tunnel to the address. Its destination MAC address."""
+        mark = self.send(server_id, port)
+        frames = self._wires[at.name].receive(1, match=lambda frame: mark in frame)
+        assert frames, f"nothing at {at.name}"
+        packet = Ether(frames[0])
+        assert packet[IP].dst == (to or at.address4) and packet[IP].proto == 4
+        return str(packet.dst)
+
+    def lost(self, server_id: int, port: int = PORT) -> None:
+        """It comes out nowhere."""
+        mark = self.send(server_id, port)
+        for wire in self._wires.values():
+            assert not wire.receive(1, match=lambda frame: mark in frame, timeout=GONE)
+
+    def close(self) -> None:
+        self._open.close()
+
+
+def running_generation(service: Service) -> int:
+    """What the maps say."""
+    generation: int = service.loader.json("show", "servers")["tiers"][0]["generation"]
+    return generation
+
+
+@pytest.fixture
+def traffic(bed: Bed) -> Iterator[Traffic]:
+    made = Traffic(bed)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def service(bed: Bed, loader: Loader) -> Iterator[Service]:
+    with Service(bed, loader) as running:
+        yield running
+
+
+def test_traffic_flows_when_it_is_ready(bed: Bed, loader: Loader, traffic: Traffic,
+                                        tier: str) -> None:
+    with Service(bed, loader, tier=tier) as service:
+        assert service.process.status == "1 interface, 2 servers, 0 of them without a way"
+        service.says(rf"lb0: {tier}: attached")
+        for host in bed.servers:
+            assert traffic.arrives(host.index, host) == host.mac
+
+
+def test_end_leaves_the_data_path_and_a_start_adopts_it(bed: Bed, loader: Loader,
+                                                        traffic: Traffic, tier: str) -> None:
+    first = bed.servers[0]
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with Service(bed, loader, tier=tier) as service:
+            traffic.arrives(1, first)
+            service.process.send_signal(number)
+            assert service.process.wait() == 0
+            service.says("the data path stays in place: loader detach --all")
+        traffic.arrives(1, first)
+    with Service(bed, loader, tier=tier) as service:
+        service.says(rf"lb0: {tier}: adopted")
+        server, = (row for row in loader.json("show", "servers")["tiers"][0]["servers"]
+                   if row["server"] == "s1")
+        assert server["next_hop"].startswith(first.mac)
+
+
+def test_a_new_mac_address_is_followed(bed: Bed, service: Service, traffic: Traffic) -> None:
+    """The neighbour entry goes, the kernel is asked, the new answer counts."""
+    first = bed.servers[0]
+    traffic.arrives(1, first)
+    new = "02:00:00:00:aa:01"
+    first.node.ip(f"link set {first.interface} address {new}")
+    bed.lb.ip(f"neigh flush dev {first.lb_interface}")
+    service.generation(2)
+    assert traffic.arrives(1, first) == new
+
+
+def test_a_neighbour_update_is_followed(bed: Bed, service: Service, traffic: Traffic) -> None:
+    first = bed.servers[0]
+    new = "02:00:00:00:aa:02"
+    bed.lb.ip(f"neigh replace {first.address4} lladdr {new} dev {first.lb_interface} "
+              "nud permanent")
+    service.generation(2)
+    assert traffic.arrives(1, first) == new
+
+
+def test_a_route_is_followed(bed: Bed, service: Service, traffic: Traffic) -> None:
+    """The first server's tunnel leads through the second's link, and back again."""
+    first, second = bed.servers
+    bed.lb.ip(f"route add {first.address4}/32 via {second.address4}")
+    service.generation(2)
+    assert traffic.arrives(1, at=second, to=first.address4) == second.mac
+    bed.lb.ip(f"route del {first.address4}/32")
+    service.generation(3)
+    traffic.arrives(1, first)
+    bed.lb.ip(f"route add blackhole {first.address4}/32")
+    assert "blackhole" in service.says(r"pools\.web\.servers\.s1: 10\.2\.1\.2: ")
+    traffic.lost(1)
+    traffic.arrives(2, second)
+
+
+def test_what_does_not_matter_changes_nothing(bed: Bed, service: Service) -> None:
+    first = bed.servers[0]
+    service.generation(1)
+    bed.lb.ip("route add 10.99.0.0/16 via 10.1.0.2",
+              "neigh replace 10.1.0.77 lladdr 02:00:00:00:00:77 dev lb0 nud reachable",
+              "neigh del 10.1.0.77 dev lb0",
+              "addr add 10.1.0.9/32 dev lb0",
+              f"link set {first.lb_interface} alias x",
+              "route add unreachable 10.98.0.0/16")
+    bed.lb.ip(f"route add blackhole {first.address4}/32")
+    assert service.says(r"generation ").endswith(
+        "generation 2, 2 servers, 1 of them without a way")
+
+
+def test_a_server_goes_down_and_comes_up(bed: Bed, service: Service, traffic: Traffic) -> None:
+    first, second = bed.servers
+    first.node.ip(f"link set {first.interface} down")
+    assert f"{first.lb_interface} has no carrier" in service.says(r"pools\.web\.servers\.s1")
+    traffic.arrives(2, second)
+    first.node.ip(f"link set {first.interface} up")
+    service.says(r"pools\.web\.servers\.s1: 10\.2\.1\.2: the way is known again")
+    again = Traffic(bed)  # the old sockets tell first that their device was down
+    again.arrives(1, first)
+    again.close()
+
+
+def test_a_dead_server_is_named_and_found_later(bed: Bed, loader: Loader, traffic: Traffic
+                                                ) -> None:
+    first, second = bed.servers
+    config = base_config(bed)
+    config["pools"][0]["servers"][0]["address"] = "10.2.1.99"
+    bed.lb.sysctl(**{f"net__ipv4__neigh__{first.lb_interface}__retrans_time_ms": 100})
+    with Service(bed, loader, config=config) as service:
+        assert service.process.status == "1 interface, 2 servers, 1 of them without a way"
+        assert "does not answer (ARP)" in service.says(r"s1: 10\.2\.1\.99")
+        traffic.lost(1)
+        traffic.arrives(2, second)
+        first.node.ip(f"addr add 10.2.1.99/24 dev {first.interface}")
+        # Some packet for it is all it takes; without one the next refresh would find it.
+        with bed.lb.socket(socket.AF_INET, socket.SOCK_DGRAM) as knock:
+            knock.sendto(b"", ("10.2.1.99", 9))
+        service.says("s1: 10.2.1.99: the way is known again")
+        traffic.arrives(1, first, to="10.2.1.99")
+
+
+def test_a_silent_change_of_mac_is_found_by_the_refresh(bed: Bed, service: Service,
+                                                        traffic: Traffic) -> None:
+    """Nobody tells: the entry is stale, the service has the kernel check it."""
+    first = bed.servers[0]
+    new = "02:00:00:00:aa:03"
+    bed.lb.sysctl(**{f"net__ipv4__neigh__{first.lb_interface}__delay_first_probe_time": 1,
+                     f"net__ipv4__neigh__{first.lb_interface}__retrans_time_ms": 100})
+    bed.lb.ip(f"neigh change {first.address4} lladdr {first.mac} dev {first.lb_interface} "
+              "nud stale")
+    first.node.ip(f"link set {first.interface} address {new}")
+    service.says(r"generation \d+, 2 servers, 0 of", timeout=5)
+    service.says(r"generation \d+, 2 servers, 0 of", timeout=20)
+    assert traffic.arrives(1, first) == new
+
+
+def test_reload_of_a_good_file(bed: Bed, service: Service, traffic: Traffic) -> None:
+    first = bed.servers[0]
+    traffic.lost(1, port=444)
+    service.config["vips"].append({"name": "alt", "address": bed.vip4, "port": 444, "pool": "web"})
+    service.reload(service.config)
+    service.says(r"shunt\.yaml: taken over")
+    service.generation(2)
+    traffic.arrives(1, first, port=444)
+    traffic.arrives(1, first)
+
+
+def test_reload_of_a_bad_file_changes_nothing(bed: Bed, service: Service, traffic: Traffic
+                                              ) -> None:
+    bad = json.loads(json.dumps(service.config))
+    bad["vips"][0]["pool"] = "nowhere"
+    bad["pools"][0]["servers"][1]["weight"] = -1
+    bad["surprise"] = 1
+    for text in (json.dumps(bad), "vips: [", "", json.dumps({**service.config, "interfaces": []})):
+        service.reload(text)
+        service.says("not taken over; what runs stays as it is")
+        for host in bed.servers:
+            traffic.arrives(host.index, host)
+    log = service.process.stderr.read_text()
+    for path in ("pools[0].servers[1].weight", "surprise", "interfaces"):
+        assert f": {path}: " in log
+    service.file.unlink()
+    service.process.send_signal(signal.SIGHUP)
+    service.process.wait_ready()
+    service.says("not taken over")
+    assert running_generation(service) == 1
+
+
+def test_reload_of_a_file_that_does_not_fit(bed: Bed, loader: Loader, traffic: Traffic) -> None:
+    config = base_config(bed)
+    config["limits"] = {"servers": 2}
+    with Service(bed, loader, config=config) as service:
+        config["limits"]["servers"] = 100
+        config["pools"][0]["servers"] += [{"name": f"more-{i}", "address": f"10.2.1.{i}"}
+                                          for i in range(100, 150)]
+        service.reload(config)
+        line = service.says("not taken over")
+        assert "too small" in line and "limits.servers" in line
+        traffic.arrives(1, bed.servers[0])
+        assert running_generation(service) == 1
+
+
+def test_reload_with_other_interfaces(bed: Bed, service: Service) -> None:
+    name = bed.servers[0].lb_interface
+    service.config["interfaces"] = [{"name": name, "tier": "generic"}]
+    service.reload(service.config)
+    service.says(r"lb0: no longer in the file; what is attached stays as it is")
+    service.says(rf"{name}: generic: attached")
+    attached = {entry["interface"] for entry in service.loader.json("show", "vips")["tiers"]}
+    assert attached == {"lb0", name}
+
+
+def test_the_interface_goes_and_comes_back(bed: Bed, service: Service, traffic: Traffic) -> None:
+    bed.lb.ip("link del lb0")
+    service.says("lb0: the interface is gone; waiting for it")
+    bed.cell.run(["ip", "link", "add", "lb0", "address", bed.lb_mac, "netns",
+                  str(bed.lb.inner_pid), "type", "veth", "peer", "name", "c0", "address",
+                  bed.client_mac, "netns", str(bed.client.inner_pid)])
+    bed.client.ip("link set c0 up", "addr add 10.1.0.2/24 dev c0")
+    bed.lb.ip("link set lb0 up", "addr add 10.1.0.1/24 dev lb0")
+    service.says("lb0: generic: attached")
+    again = Traffic(bed)
+    again.arrives(1, bed.servers[0])
+    again.close()
+
+
+def test_the_wait_for_an_interface(bed: Bed, loader: Loader) -> None:
+    config = base_config(bed)
+    config["interfaces"][0]["name"] = "late0"
+    with Service(bed, loader, "--wait", "30", config=config, wait=False) as service:
+        service.says("late0: waiting for the interface")
+        bed.lb.ip("link add late0 type veth peer name late1")
+        service.process.wait_ready()
+        service.says("late0: generic: attached")
+    with Service(bed, loader, "--wait", "30", config={**config, "interfaces": [
+            {"name": "never0"}]}, wait=False) as service:
+        service.says("never0: waiting")
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait() == 5
+
+
+def test_detached_by_hand_is_said(bed: Bed, service: Service) -> None:
+    service.loader("detach", "lb0")
+    bed.lb.ip("addr add 10.77.0.1/32 dev lo")
+    service.says("lb0: nothing is attached; was it detached by hand")
+    service.reload(service.config)
+    service.says("lb0: generic: attached")
+
+
+def test_notifications_through_an_abstract_socket(bed: Bed, loader: Loader) -> None:
+    """READY, then RELOADING and READY, then STOPPING; with the exact length of the name."""
+    file = loader.write_config(base_config(bed))
+    with bed.lb.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind("\0shunt-test-manager")
+        manager.settimeout(10)
+        with Process(bed.lb, [loader.path, "run", "-c", file],
+                     env={"NOTIFY_SOCKET": "@shunt-test-manager"}) as process:
+            assert "READY=1" in manager.recv(500).decode().split("\n")
+            process.send_signal(signal.SIGHUP)
+            lines = manager.recv(500).decode().split("\n")
+            assert lines[0] == "RELOADING=1" and re.fullmatch(r"MONOTONIC_USEC=\d+", lines[1])
+            assert "READY=1" in manager.recv(500).decode().split("\n")
+            process.send_signal(signal.SIGTERM)
+            while (last := manager.recv(500)) != b"STOPPING=1":
+                assert b"READY=1" in last
+            assert process.wait() == 0
+
+
+def test_one_json_document_at_the_end(bed: Bed, loader: Loader) -> None:
+    with Service(bed, loader, "--json") as service:
+        service.process.terminate()
+        shown = json.loads(service.process.stdout.read_text())
+        assert shown["schema"] == "shunt/run/1" and shown["interfaces"] == ["lb0"]
+
+
+def failed(bed: Bed, loader: Loader, config: Any, *args: str) -> tuple[int, dict[str, Any]]:
+    """Status and error of a start that cannot succeed."""
+    file: Path = loader.write_config(config)
+    done = bed.lb.run([loader.path, "run", "--json", "-c", file, *args], check=False)
+    error: dict[str, Any] = json.loads(done.stdout)["error"]
+    return done.returncode, error
+
+
+def test_starts_that_fail(bed: Bed, loader: Loader) -> None:
+    config = base_config(bed)
+    status, error = failed(bed, loader, {**config, "interfaces": []})
+    assert status == 6 and error["what"].endswith(": interfaces")
+    status, error = failed(bed, loader, {**config, "vips": [{"name": "x"}]})
+    assert status == 6 and error["code"] == "config"
+    status, error = failed(bed, loader, {**config, "interfaces": [{"name": "nix0"}]})
+    assert status == 5 and error["code"] == "no-interface"
+    status, error = failed(bed, loader, config, "--wait", "soon")
+    assert status == 2 and error["code"] == "usage"
+    status, error = failed(bed, loader, {**config, "interfaces": [
+        {"name": "lb0", "tier": "offload"}]})
+    assert status == 3 and error["code"] in ("no-offload-device", "no-ndo-bpf")
+    with pytest.raises(ProcessFailed, match="before it was ready"):
+        Service(bed, loader, config={**config, "interfaces": [{"name": "nix0"}]})
+
+
+def test_a_missing_capability_is_named(bed: Bed, loader: Loader) -> None:
+    file = loader.write_config(base_config(bed))
+    done = bed.lb.run(["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--", loader.path,
+                       "run", "-c", file], check=False)
+    assert done.returncode == 4 and "CAP_" in done.stderr
+
+
+def test_the_capabilities_of_the_unit_are_enough(bed: Bed, loader: Loader) -> None:
+    unit = (Path(__file__).resolve().parents[1] / "loader/dist/shunt@.service").read_text()
+    found = re.search(r"^CapabilityBoundingSet=(.*)$", unit, re.MULTILINE)
+    assert found
+    keep = ",".join("+" + name.removeprefix("CAP_").lower() for name in found[1].split())
+    file = loader.write_config(base_config(bed))
+    with Process(bed.lb, ["setpriv", f"--bounding-set=-all,{keep}", "--inh-caps=-all",
+                          "--no-new-privs", "--", loader.path, "run", "-c", file],
+                 notify=True) as process:
+        process.wait_ready()
