@@ -98,7 +98,7 @@ add_unit $?
 echo "== pytest"
 rm -f "$logs/pytest.xml"
 timeout --foreground -s INT -k 60 1080 "$python" -m pytest -q -rs --tb=short --color=no \
-	-p no:cacheprovider --junitxml="$logs/pytest.xml" hwtests
+	--junitxml="$logs/pytest.xml" hwtests
 add_pytest $?
 
 total
