@@ -92,7 +92,7 @@ def test_what_it_shows(programs: None, traces: Traces) -> None:
 
 @needs_root
 def test_on_a_terminal(programs: None, traces: Traces) -> None:
-    """There the table is drawn again and again while things happen, which is another way through."""
+    """There the table is drawn again and again while things happen: another way through."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 50, 100, 0, 0))
     environment = traces.environment(TERM="xterm")
