@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""A whole site: the test network with the balancer attached and a QUIC server on every host.
+
+A site stays up for many tests, which change its configuration as an operator would, by `apply`.
+What every test wants to know is in one place, `Site.account`: no packet came to a server that has
+nothing to do with it, none was lost, and the balancer's counters say the same as the servers do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Iterator, Literal, Mapping, Sequence
+
+from hwtests.lab import (Bed, Certificate, CidConfig, Family, GtlsResult, Host, Loader, Process,
+                         QuicServer, QuicServers)
+from hwtests.lab.bed import FAMILIES
+from hwtests.lab.servers import Event
+from hwtests.lab.waiting import Deadline
+
+Tier = Literal["driver", "generic"]
+Mode = Literal["ipip", "l2dsr"]
+
+POOL = "web"
+#: Servers of the configuration that a test finds; one more stands by to be added.
+BASE = ("s1", "s2")
+BACKLOG = 3.0  # seconds for a server to have read what is in its socket
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the connection IDs of a site look. Server ids of one octet would let one in some thousand
+    of the clients' own choices be routable."""
+
+    config_id: int
+    server_id_length: int
+    nonce_length: int
+    length: bool = True
+
+    def server_id(self, index: int) -> str:
+        """The server id of a host, in hex."""
+        return f"{0xc0 + index:02x}" * self.server_id_length
+
+    def cid(self, index: int) -> CidConfig:
+        """The host's server is told this."""
+        return CidConfig(self.config_id, self.server_id(index), self.nonce_length, self.length)
+
+    def read(self, cid: str) -> str | None:
+        """The server id in a connection ID of one of the servers, else None."""
+        octets = bytes.fromhex(cid)
+        body = self.server_id_length + self.nonce_length
+        if len(octets) != 1 + body or octets[0] >> 5 != self.config_id:
+            return None
+        return octets[1:1 + self.server_id_length].hex()
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What distinguishes one site from another."""
+
+    tier: Tier
+    mode: Mode
+    one_link: bool
+    layout: Layout
+    server_mtu: int = 1600
+
+    def __str__(self) -> str:
+        return f"{self.tier}-{self.mode}-{'tx' if self.one_link else 'redirect'}"
+
+
+class Unroutable(CidConfig):
+    """A server without a QUIC-LB configuration: its connection IDs begin with config id 7."""
+
+    def arguments(self) -> list[str]:
+        """The server's options for it: none."""
+        return []
+
+
+@dataclass(frozen=True)
+class Stats:
+    """The balancer's counters, packets only, from `loader stats --json`."""
+
+    generation: int
+    total: int
+    reasons: Counter[str]
+    servers: Counter[str]
+    vips: Counter[str]
+    configs: Counter[str]
+    verdicts: Mapping[str, str]
+
+    @classmethod
+    def of(cls, document: Any) -> Stats:
+        """Read the document; the site has one tier attached."""
+        assert document["schema"] == "shunt/stats/1" and len(document["tiers"]) == 1, document
+        tier = document["tiers"][0]
+
+        def packets(section: str) -> Counter[str]:
+            return Counter({name: item["packets"] for name, item in tier[section].items()})
+        return cls(tier["generation"], tier["total"]["packets"], packets("reasons"),
+                   packets("servers"), packets("vips"), packets("configs"),
+                   {name: item["verdict"] for name, item in tier["reasons"].items()})
+
+    def since(self, before: Stats) -> Stats:
+        """What came after the earlier reading."""
+        def less(now: Counter[str], then: Counter[str]) -> Counter[str]:
+            assert all(now[key] >= then[key] for key in now), (now, then)
+            return now - then
+        return Stats(self.generation, self.total - before.total,
+                     less(self.reasons, before.reasons), less(self.servers, before.servers),
+                     less(self.vips, before.vips), less(self.configs, before.configs),
+                     self.verdicts)
+
+    @property
+    def forwarded(self) -> int:
+        """Packets that went to some server."""
+        return sum(n for reason, n in self.reasons.items()
+                   if self.verdicts[reason].lower() == "forward")
+
+    @property
+    def hashed(self) -> int:
+        """Packets that the 4-tuple decided."""
+        return sum(n for reason, n in self.reasons.items() if reason.startswith("hash_"))
+
+
+#: Reasons that nothing in these tests may give rise to: each would be a packet that the balancer
+#: should have forwarded.
+NEVER = ("no_config", "malformed", "fragment", "ip_options", "no_server", "no_next_hop",
+         "ttl_expired", "no_headroom", "hash_no_dcid")
+
+
+@dataclass
+class Account:
+    """What happened at the servers and in the balancer while it was open."""
+
+    servers: list[QuicServer]
+    before: Stats
+    counters: dict[str, Counter[str]]
+    marks: dict[str, int]
+    #: Filled in at the end.
+    balancer: Stats | None = None
+    seen: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def events(self, kind: str) -> list[Event]:
+        """Events of one kind of all servers, those of one server in their order."""
+        found: list[Event] = []
+        for server in self.servers:
+            server.read()
+            found += [e for e in server.events[self.marks[server.name]:] if e["event"] == kind]
+        return found
+
+    def where(self, kind: str = "request") -> list[str]:
+        """The names of the servers that had such events, one for each event."""
+        return [event["server"] for event in self.events(kind)]
+
+    @property
+    def cid_routed(self) -> int:
+        """Packets that a connection ID decided, once the account is closed."""
+        assert self.balancer is not None
+        return self.balancer.reasons["cid"]
+
+
+class Site:
+    """See the module; made by `open_site`."""
+
+    def __init__(self, bed: Bed, setup: Setup) -> None:
+        self.bed = bed
+        self.setup = setup
+        self.layout = setup.layout
+        self.certificate = Certificate.make(bed.dir)
+        self.loader = Loader(bed)
+        self.servers: QuicServers | None = None
+        self._applied: dict[str, Any] | None = None
+        self._starts = 0
+
+    # ---- the balancer
+
+    def config(self, *, outer: Family = 4, servers: Sequence[str] = BASE,
+               drained: Sequence[str] = (), weights: Mapping[str, int] | None = None,
+               **more: Any) -> dict[str, Any]:
+        """A configuration; outer is the family of the servers' addresses."""
+        layout = self.layout
+
+        def server(host: Host) -> dict[str, Any]:
+            entry: dict[str, Any] = {
+                "name": host.name, "address": host.address(outer),
+                "server_ids": [{"config": layout.config_id, "id": layout.server_id(host.index)}]}
+            if weights is not None:
+                entry["weight"] = weights[host.name]
+            if host.name in drained:
+                entry["state"] = "drain"
+            return entry
+        return {
+            "version": 1,
+            "interfaces": [{"name": self.bed.lb_interface}],
+            "cid_configs": [{"id": layout.config_id, "server_id_length": layout.server_id_length,
+                             "nonce_length": layout.nonce_length, "state": "active"}],
+            "forwarding": {"mode": self.setup.mode},
+            "fallback": {"rows": 1024},
+            "pools": [{"name": POOL, "servers": [server(host) for host in self.bed.servers
+                                                 if host.name in servers]}],
+            "vips": [{"name": f"v{family}", "address": self.bed.vip(family),
+                      "port": self.bed.port, "pool": POOL} for family in FAMILIES],
+            **more}
+
+    def file(self, config: Mapping[str, Any]) -> Path:
+        """The file with this configuration, for the loader's -c."""
+        return self.loader.write_config(config)
+
+    def apply(self, **same: Any) -> None:
+        """Apply config(**same); nothing is run when it is what was applied last."""
+        config = self.config(**same)
+        if config != self._applied:
+            self._applied = None
+            done = self.loader.json("apply", "-c", self.file(config))
+            assert done["schema"] == "shunt/apply/1", done
+            self._applied = config
+
+    def attach(self, tier: Tier) -> None:
+        """Put the balancer on its interface, with the configuration of before."""
+        config = self._applied or self.config()
+        self.loader("attach", self.bed.lb_interface, "-t", tier, "-c", self.file(config))
+        self._applied = config
+
+    def detach(self) -> None:
+        """Take it off."""
+        self.loader("detach", self.bed.lb_interface)
+
+    def stats(self) -> Stats:
+        """The balancer's counters now."""
+        return Stats.of(self.loader.json("stats", self.bed.lb_interface))
+
+    # ---- the servers
+
+    def decapsulate(self) -> None:
+        """What ipip needs at the servers."""
+        for host in self.bed.servers:
+            self.loader_at(host, "server-attach", host.interface,
+                           "--from", f"{host.lb_address4},{host.lb_address6}")
+
+    def loader_at(self, host: Host, *args: str) -> None:
+        """Run the loader on a server's host."""
+        host.node.run([self.loader.path, *args])
+
+    @contextlib.contextmanager
+    def serving(self, cids: Sequence[CidConfig] | None = None, *, retry: bool = False
+                ) -> Iterator[QuicServers]:
+        """Other servers than those that were there, which come back after it."""
+        self._stop()
+        try:
+            yield self._start(cids, retry)
+        finally:
+            self._stop()
+            self._start()
+
+    @contextlib.contextmanager
+    def nobody(self) -> Iterator[None]:
+        """No server, for the test to start its own."""
+        self._stop()
+        try:
+            yield
+        finally:
+            self._start()
+
+    def _start(self, cids: Sequence[CidConfig] | None = None, retry: bool = False) -> QuicServers:
+        # Each start has logs of its own: a server empties the file it finds.
+        self._starts += 1
+        logs = self.bed.dir / f"servers-{self._starts}"
+        logs.mkdir()
+        self.servers = QuicServers(
+            self.bed, self.certificate, retry=retry, log_dir=logs,
+            cids=cids or [self.layout.cid(host.index) for host in self.bed.servers])
+        return self.servers.__enter__()
+
+    def _stop(self) -> None:
+        if self.servers is not None:
+            self.servers.close()
+            self.servers = None
+
+    def running(self) -> list[QuicServer]:
+        """The servers that are there now."""
+        return list(self.servers or ())
+
+    def server(self, name: str) -> QuicServer:
+        """The server of this name."""
+        return next(server for server in self.running() if server.name == name)
+
+    def host(self, name: str) -> Host:
+        """A server's host by its name."""
+        return next(host for host in self.bed.servers if host.name == name)
+
+    def home(self, client: GtlsResult | Sequence[str]) -> str:
+        """The one server whose connection IDs the client used."""
+        dcids = client.dcids if isinstance(client, GtlsResult) else client
+        found = {self.layout.read(dcid) for dcid in dcids} - {None}
+        assert len(found) == 1, f"connection IDs of {len(found)} servers: {dcids}"
+        server_id = found.pop()
+        return next(host.name for host in self.bed.servers
+                    if self.layout.server_id(host.index) == server_id)
+
+    # ---- what became of the packets
+
+    @contextlib.contextmanager
+    def account(self, *, lost: int = 0, cid: bool = True) -> Iterator[Account]:
+        """Around traffic that is over when it is left; all that must hold in any case is checked
+        then. lost: how many packets are forwarded and must not arrive.
+        """
+        servers = self.running()
+        account = Account(servers, self.stats(), {s.name: Counter(s.counters()) for s in servers},
+                          {s.name: len(s.events) for s in servers})
+        yield account
+        self._settle(account, lost)
+        assert account.balancer is not None
+        check_sums(account.balancer)
+        assert {name: account.balancer.reasons[name] for name in NEVER} == dict.fromkeys(NEVER, 0)
+        for name, seen in account.seen.items():
+            assert (seen["foreign"], seen["dropped"]) == (0, 0), f"{name}: {self.strays(account)}"
+            if not lost:
+                assert account.balancer.servers[f"{POOL}/{name}"] == seen["packets"], name
+        assert account.balancer.forwarded - lost == sum(
+            seen["packets"] for seen in account.seen.values())
+        if cid:
+            assert account.cid_routed > 0
+
+    def _settle(self, account: Account, lost: int) -> None:
+        """The clients have ended, but a server may still have packets to read: ask until as many
+        have come as were sent. Each question is answered after the server has been at work."""
+        deadline = Deadline(BACKLOG)
+        while True:
+            account.balancer = self.stats().since(account.before)
+            account.seen = {s.name: Counter(s.counters()) - account.counters[s.name]
+                            for s in account.servers}
+            arrived = sum(seen["packets"] for seen in account.seen.values())
+            if arrived == account.balancer.forwarded - lost or deadline.passed():
+                return
+
+    @staticmethod
+    def strays(account: Account) -> list[Event]:
+        """The servers' complaints."""
+        return account.events("foreign") + account.events("drop")
+
+
+def check_sums(stats: Stats) -> None:
+    """Every packet has one reason; what is for a VIP has a VIP, what is forwarded a server."""
+    assert stats.total == sum(stats.reasons.values())
+    assert stats.forwarded == sum(stats.servers.values()) == stats.reasons["cid"] + stats.hashed
+    assert stats.reasons["cid"] == sum(stats.configs.values())
+    assert stats.forwarded == sum(stats.vips.values()) - sum(
+        stats.reasons[name] for name in ("no_server", "no_next_hop", "ttl_expired", "no_headroom"))
+
+
+@contextlib.contextmanager
+def open_site(setup: Setup) -> Iterator[Site]:
+    """Bring a site up, and take it down in the end."""
+    with Bed(servers=len(BASE) + 1, one_link=setup.one_link, server_mtu=setup.server_mtu) as bed:
+        if setup.one_link:
+            bed.attach_pass()
+        site = Site(bed, setup)
+        if setup.mode == "ipip":
+            site.decapsulate()
+        site.attach(setup.tier)
+        site._start()
+        try:
+            yield site
+        finally:
+            site._stop()
+
+
+@contextlib.contextmanager
+def held(client: Process) -> Iterator[None]:
+    """The client stands still meanwhile: what is done then is done in mid-connection for sure."""
+    assert client.running(), client.output()
+    client.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        client.send_signal(signal.SIGCONT)
