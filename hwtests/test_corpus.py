@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Every frame of the corpus through all three objects: verdict, reason and octets as the oracle says.
+"""Every frame of the corpus through all three objects: verdict, reason, octets as the oracle says.
 
 Twice: once with the maps filled by the oracle's own plan, so that a failure is the program's; once
 by ``loader trace``, so that a failure of that alone is the loader's.
