@@ -45,7 +45,7 @@ static void reset(struct attachment *attachment)
 int attach_load_private(enum tier tier, const struct plan_sizes *sizes, struct bpf_object **object,
 			int *program_fd, struct map_set *maps, struct reason *reason)
 {
-	const struct object_request request = {.tier = tier, .sizes = sizes};
+	const struct object_request request = { .tier = tier, .sizes = sizes };
 	int error = object_load(&request, object, program_fd, reason);
 
 	if (error)
@@ -369,11 +369,11 @@ int attach_tier(const char *interface, enum tier tier, const struct attach_optio
 		void *context, struct attachment *attachment, enum attach_outcome *outcome,
 		struct reason *reason)
 {
-	struct change change = {.tier = tier,
-				.options = options,
-				.share = is_host(tier) && !options->exclusive,
-				.before_fd = -1,
-				.fd = -1};
+	struct change change = { .tier = tier,
+				 .options = options,
+				 .share = is_host(tier) && !options->exclusive,
+				 .before_fd = -1,
+				 .fd = -1 };
 	struct site site;
 	int error = attach_check_rights(reason), cleaned;
 

@@ -26,11 +26,11 @@ int attach_check_rights(struct reason *reason)
 		const char *name;
 		bool by_sys_admin; /* CAP_SYS_ADMIN stands for it */
 	} needed[] = {
-		{CAP_NET_ADMIN, "CAP_NET_ADMIN", false},
-		{CAP_BPF, "CAP_BPF", true},
-		{CAP_PERFMON, "CAP_PERFMON", true},
+		{ CAP_NET_ADMIN, "CAP_NET_ADMIN", false },
+		{ CAP_BPF, "CAP_BPF", true },
+		{ CAP_PERFMON, "CAP_PERFMON", true },
 	};
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
 	char missing[64] = "";
 	uint64_t held;

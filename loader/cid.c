@@ -47,7 +47,7 @@ static void add_server(struct cid_index *index, const struct config_pool *pool,
 		       const struct config_server *server)
 {
 	for (uint32_t i = 0; i < server->n_ids; i++)
-		index->entries[index->n++] = (struct entry){server->ids[i], pool, server};
+		index->entries[index->n++] = (struct entry){ server->ids[i], pool, server };
 }
 
 int cid_index_open(const struct config *config, struct cid_index **index)
@@ -84,14 +84,14 @@ static struct cid_part part(const uint8_t *octets, size_t length, size_t from, s
 {
 	if (from >= length)
 		return (struct cid_part){};
-	return (struct cid_part){octets + from, n < length - from ? n : length - from};
+	return (struct cid_part){ octets + from, n < length - from ? n : length - from };
 }
 
 static void find_server(const struct cid_index *index, struct cid_explained *explained,
 			const uint32_t *words)
 {
-	struct entry key = {.id = {.config = explained->config->id,
-				   .length = explained->config->server_id_length}};
+	struct entry key = { .id = { .config = explained->config->id,
+				     .length = explained->config->server_id_length } };
 	const struct entry *found;
 
 	memcpy(key.id.id, words, key.id.length);
@@ -108,8 +108,8 @@ static void find_server(const struct cid_index *index, struct cid_explained *exp
 void cid_explain(const struct cid_index *index, const uint8_t *octets, size_t n,
 		 struct cid_explained *explained)
 {
-	struct lb_dcid dcid = {.octets = octets, .length = n};
-	struct lb_cid_config config = {.algorithm = LB_CID_CLEAR};
+	struct lb_dcid dcid = { .octets = octets, .length = n };
+	struct lb_cid_config config = { .algorithm = LB_CID_CLEAR };
 	size_t server_id, body;
 	uint32_t words[4], id;
 

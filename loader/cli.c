@@ -22,19 +22,19 @@
 #define MAX_OPTIONS 48
 
 static const struct cli_option common_options[] = {
-	{'c', "config", CLI_STRING, offsetof(struct cli_common, config), "FILE",
-	 "configuration file (default " CONFIG_DEFAULT_PATH ")"},
-	{'j', "json", CLI_FLAG, offsetof(struct cli_common, json), NULL,
-	 "one JSON document on stdout, failures included"},
-	{'p', "pretty", CLI_FLAG, offsetof(struct cli_common, pretty), NULL,
-	 "JSON, indented for people"},
-	{'q', "quiet", CLI_FLAG, offsetof(struct cli_common, quiet), NULL, "errors only"},
-	{0, "color", CLI_STRING, offsetof(struct cli_common, color), "WHEN",
-	 "auto, always or never"},
-	{'v', "verbose", CLI_FLAG, 0, NULL, "more about what is done; twice: the libraries too"},
-	{'h', "help", CLI_FLAG, 0, NULL, "help for the command"},
-	{0, "version", CLI_FLAG, 0, NULL, "version"},
-	{0, NULL, CLI_FLAG, 0, NULL, NULL},
+	{ 'c', "config", CLI_STRING, offsetof(struct cli_common, config), "FILE",
+	  "configuration file (default " CONFIG_DEFAULT_PATH ")" },
+	{ 'j', "json", CLI_FLAG, offsetof(struct cli_common, json), NULL,
+	  "one JSON document on stdout, failures included" },
+	{ 'p', "pretty", CLI_FLAG, offsetof(struct cli_common, pretty), NULL,
+	  "JSON, indented for people" },
+	{ 'q', "quiet", CLI_FLAG, offsetof(struct cli_common, quiet), NULL, "errors only" },
+	{ 0, "color", CLI_STRING, offsetof(struct cli_common, color), "WHEN",
+	  "auto, always or never" },
+	{ 'v', "verbose", CLI_FLAG, 0, NULL, "more about what is done; twice: the libraries too" },
+	{ 'h', "help", CLI_FLAG, 0, NULL, "help for the command" },
+	{ 0, "version", CLI_FLAG, 0, NULL, "version" },
+	{ 0, NULL, CLI_FLAG, 0, NULL, NULL },
 };
 
 struct parse {
@@ -175,8 +175,8 @@ static int completion(const char *shell)
 static size_t getopt_tables(const struct parse *parse, struct option *longs, char *shorts,
 			    const struct cli_option **rows)
 {
-	const struct cli_option *tables[] = {parse->command ? parse->command->options : NULL,
-					     common_options};
+	const struct cli_option *tables[] = { parse->command ? parse->command->options : NULL,
+					      common_options };
 	size_t n = 0;
 
 	shorts += sprintf(shorts, "%s:", parse->command ? "" : "+");
@@ -330,8 +330,8 @@ out:
 
 int cli_main(int argc, char **argv)
 {
-	struct cli_common common = {.config = CONFIG_DEFAULT_PATH, .color = "auto"};
-	struct parse parse = {.common = &common};
+	struct cli_common common = { .config = CONFIG_DEFAULT_PATH, .color = "auto" };
+	struct parse parse = { .common = &common };
 	char probe[] = "probe";
 	int status;
 

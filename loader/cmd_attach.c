@@ -53,7 +53,7 @@ static const char *outcome_text(enum attach_outcome outcome)
 
 static const char *outcome_name(enum attach_outcome outcome)
 {
-	static const char *const names[] = {"new", "adopted", "replaced"};
+	static const char *const names[] = { "new", "adopted", "replaced" };
 
 	return names[outcome];
 }
@@ -61,7 +61,7 @@ static const char *outcome_name(enum attach_outcome outcome)
 static void add_row(struct out_table *table, enum out_color color, const char *tier,
 		    const char *usable, const char *why, const char *code)
 {
-	const char *cells[] = {tier, usable, why, code};
+	const char *cells[] = { tier, usable, why, code };
 
 	out_table_row(table, color, cells);
 }
@@ -88,7 +88,7 @@ static void add_reason(struct out_table *table, const char *tier, const char *us
 
 static struct out_table *begin_table(void)
 {
-	static const char *const headings[] = {"tier", "usable", "why", "code"};
+	static const char *const headings[] = { "tier", "usable", "why", "code" };
 
 	return out_table_begin(4, headings);
 }
@@ -255,8 +255,8 @@ static bool dry_run_takes(const struct walk_request *request, const struct probe
 
 static int dry_run(const struct walk_request *request, const char *path)
 {
-	static const char *const usable[] = {"no", "yes", "unknown"};
-	const struct probe_options options = {.sizes = request->options.sizes};
+	static const char *const usable[] = { "no", "yes", "unknown" };
+	const struct probe_options options = { .sizes = request->options.sizes };
 	json_t *list = json_array(), *would = json_array();
 	struct out_table *table;
 	struct reason reason = {};
@@ -397,25 +397,25 @@ out:
 }
 
 static const struct cli_option attach_options[] = {
-	{'t', "tier", CLI_STRING, offsetof(struct attach_arguments, tier), "TIER",
-	 "only this tier (offload, driver, generic), or auto"},
-	{0, "require", CLI_STRING, offsetof(struct attach_arguments, require), "TIER",
-	 "fail rather than attach below this tier"},
-	{0, "replace", CLI_FLAG, offsetof(struct attach_arguments, replace), NULL,
-	 "take the place of a program that is not ours"},
-	{0, "reload", CLI_FLAG, offsetof(struct attach_arguments, reload), NULL,
-	 "new programs and maps even if ours are there"},
-	{'n', "dry-run", CLI_FLAG, offsetof(struct attach_arguments, dry_run), NULL,
-	 "only say what would be attached"},
-	{0, NULL, CLI_FLAG, 0, NULL, NULL},
+	{ 't', "tier", CLI_STRING, offsetof(struct attach_arguments, tier), "TIER",
+	  "only this tier (offload, driver, generic), or auto" },
+	{ 0, "require", CLI_STRING, offsetof(struct attach_arguments, require), "TIER",
+	  "fail rather than attach below this tier" },
+	{ 0, "replace", CLI_FLAG, offsetof(struct attach_arguments, replace), NULL,
+	  "take the place of a program that is not ours" },
+	{ 0, "reload", CLI_FLAG, offsetof(struct attach_arguments, reload), NULL,
+	  "new programs and maps even if ours are there" },
+	{ 'n', "dry-run", CLI_FLAG, offsetof(struct attach_arguments, dry_run), NULL,
+	  "only say what would be attached" },
+	{ 0, NULL, CLI_FLAG, 0, NULL, NULL },
 };
 
 static const struct cli_option detach_options[] = {
-	{'t', "tier", CLI_STRING, offsetof(struct detach_arguments, tier), "TIER",
-	 "only this tier"},
-	{0, "all", CLI_FLAG, offsetof(struct detach_arguments, all), NULL,
-	 "from every interface; also removes pins of interfaces that are gone"},
-	{0, NULL, CLI_FLAG, 0, NULL, NULL},
+	{ 't', "tier", CLI_STRING, offsetof(struct detach_arguments, tier), "TIER",
+	  "only this tier" },
+	{ 0, "all", CLI_FLAG, offsetof(struct detach_arguments, all), NULL,
+	  "from every interface; also removes pins of interfaces that are gone" },
+	{ 0, NULL, CLI_FLAG, 0, NULL, NULL },
 };
 
 const struct cli_command cmd_attach = {

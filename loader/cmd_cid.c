@@ -85,7 +85,7 @@ static json_t *part_json(const struct cid_part *part)
 
 static json_t *decoded_json(const uint8_t *octets, size_t n, const struct cid_explained *explained)
 {
-	struct cid_part cid = {octets, n};
+	struct cid_part cid = { octets, n };
 	json_t *json = json_pack("{s:o, s:b, s:s, s:o, s:s?}", "cid", part_json(&cid), "routable",
 				 explained->reason == LB_REASON_cid, "reason",
 				 names_reason(explained->reason), "config",
@@ -234,7 +234,7 @@ static int find_server(const struct config *config, const char *name, struct fou
 					 pool->servers[k].name);
 				return -EINVAL;
 			}
-			*found = (struct found){pool, &pool->servers[k]};
+			*found = (struct found){ pool, &pool->servers[k] };
 		}
 	}
 	if (!found->server)
@@ -298,7 +298,7 @@ static int choose_nonce(const char *text, struct cid_request *request, uint8_t *
 			 request->config->id, request->config->nonce_length);
 		return -EINVAL;
 	}
-	request->nonce = (struct cid_part){octets, n};
+	request->nonce = (struct cid_part){ octets, n };
 	return 0;
 }
 
@@ -306,8 +306,8 @@ static int choose_nonce(const char *text, struct cid_request *request, uint8_t *
 static int encode(const struct encode_job *job, const struct wish *wish, json_t **json,
 		  char *problem)
 {
-	struct cid_request request = {.extra = job->extra_part,
-				      .no_length = job->options->no_length};
+	struct cid_request request = { .extra = job->extra_part,
+				       .no_length = job->options->no_length };
 	uint8_t nonce[LB_NONCE_MAX], octets[LB_CID_MAX];
 	struct cid_part cid, id, used;
 	struct found found = {};
@@ -325,9 +325,9 @@ static int encode(const struct encode_job *job, const struct wish *wish, json_t 
 		snprintf(problem, PROBLEM_SIZE, "no random octets: %s", strerror(-n));
 	if (n < 0)
 		return -EINVAL;
-	cid = (struct cid_part){octets, n};
-	id = (struct cid_part){octets + 1, request.config->server_id_length};
-	used = (struct cid_part){id.octets + id.n, request.config->nonce_length};
+	cid = (struct cid_part){ octets, n };
+	id = (struct cid_part){ octets + 1, request.config->server_id_length };
+	used = (struct cid_part){ id.octets + id.n, request.config->nonce_length };
 	*json = json_pack("{s:o, s:i, s:o, s:o, s:s, s:s}", "cid", part_json(&cid), "config",
 			  request.config->id, "server_id", part_json(&id), "nonce",
 			  part_json(&used), "server", found.server->name, "pool", found.pool->name);
@@ -338,7 +338,7 @@ static int encode(const struct encode_job *job, const struct wish *wish, json_t 
 static json_t *encode_line(void *opaque, char *line)
 {
 	const struct encode_job *job = opaque;
-	struct wish wish = {.config = job->options->config, .nonce = job->options->nonce};
+	struct wish wish = { .config = job->options->config, .nonce = job->options->nonce };
 	char problem[PROBLEM_SIZE], *rest, *word;
 	json_t *json;
 
@@ -358,7 +358,7 @@ static json_t *encode_line(void *opaque, char *line)
 
 static int encode_one(const struct encode_job *job, const char *server)
 {
-	struct wish wish = {server, job->options->config, job->options->nonce};
+	struct wish wish = { server, job->options->config, job->options->nonce };
 	char problem[PROBLEM_SIZE];
 	json_t *json, *document;
 
@@ -373,7 +373,7 @@ static int encode_one(const struct encode_job *job, const char *server)
 
 static int run_encode(const struct cli_common *common, const void *options, int argc, char **argv)
 {
-	struct encode_job job = {.options = options};
+	struct encode_job job = { .options = options };
 	char problem[PROBLEM_SIZE];
 	struct config *config = NULL;
 	int n = 0, status;
@@ -383,7 +383,7 @@ static int run_encode(const struct cli_common *common, const void *options, int 
 		n = parse_hex(job.options->extra, job.extra, sizeof(job.extra), problem);
 	if (n < 0)
 		return out_usage("--extra", problem);
-	job.extra_part = (struct cid_part){job.extra, n};
+	job.extra_part = (struct cid_part){ job.extra, n };
 	status = report_load(common->config, &config);
 	if (status)
 		return status;
@@ -397,15 +397,15 @@ static int run_encode(const struct cli_common *common, const void *options, int 
 }
 
 static const struct cli_option encode_table[] = {
-	{0, "config", CLI_STRING, offsetof(struct encode_options, config), "N",
-	 "by this config (default: the first active one in which it has an id)"},
-	{0, "nonce", CLI_STRING, offsetof(struct encode_options, nonce), "HEX",
-	 "this nonce (default: random)"},
-	{0, "extra", CLI_STRING, offsetof(struct encode_options, extra), "HEX",
-	 "octets behind the nonce, the server's own"},
-	{0, "no-length", CLI_FLAG, offsetof(struct encode_options, no_length), NULL,
-	 "the first octet does not tell the length"},
-	{0, NULL, CLI_FLAG, 0, NULL, NULL},
+	{ 0, "config", CLI_STRING, offsetof(struct encode_options, config), "N",
+	  "by this config (default: the first active one in which it has an id)" },
+	{ 0, "nonce", CLI_STRING, offsetof(struct encode_options, nonce), "HEX",
+	  "this nonce (default: random)" },
+	{ 0, "extra", CLI_STRING, offsetof(struct encode_options, extra), "HEX",
+	  "octets behind the nonce, the server's own" },
+	{ 0, "no-length", CLI_FLAG, offsetof(struct encode_options, no_length), NULL,
+	  "the first octet does not tell the length" },
+	{ 0, NULL, CLI_FLAG, 0, NULL, NULL },
 };
 
 const struct cli_command cmd_decode = {

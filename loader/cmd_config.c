@@ -115,7 +115,7 @@ static void print_change(struct out_table *table, const json_t *change)
 
 static void print_changes(json_t *changes)
 {
-	static const char *const headings[] = {"", "what", "field", "runs", "file"};
+	static const char *const headings[] = { "", "what", "field", "runs", "file" };
 	struct out_table *table = out_table_begin(5, headings);
 	json_t *change;
 	size_t i;
@@ -275,8 +275,9 @@ static int apply_one(const struct attachment *attachment, const struct config *c
 static int apply_all(const char *file, const struct config *config, const struct attachment *list,
 		     size_t n, int timeout_ms, bool dry_run)
 {
-	static const char *const headings[] = {
-		"interface", "tier", ">generation", ">servers", ">unresolved", ">changes", ""};
+	static const char *const headings[] = { "interface", "tier",	    ">generation",
+						">servers",  ">unresolved", ">changes",
+						"" };
 	struct out_table *table = out_table_begin(7, headings);
 	json_t *applied = json_array(), *one;
 	int status = 0, failed;
@@ -321,11 +322,11 @@ static int run_apply(const struct cli_common *common, const void *opaque, int ar
 }
 
 static const struct cli_option apply_table[] = {
-	{'n', "dry-run", CLI_FLAG, offsetof(struct apply_options, dry_run), NULL,
-	 "say what would change, and change nothing"},
-	{0, "wait", CLI_STRING, offsetof(struct apply_options, wait), "SECONDS",
-	 "how long to wait for the neighbours of servers (default 3)"},
-	{0, NULL, CLI_FLAG, 0, NULL, NULL},
+	{ 'n', "dry-run", CLI_FLAG, offsetof(struct apply_options, dry_run), NULL,
+	  "say what would change, and change nothing" },
+	{ 0, "wait", CLI_STRING, offsetof(struct apply_options, wait), "SECONDS",
+	  "how long to wait for the neighbours of servers (default 3)" },
+	{ 0, NULL, CLI_FLAG, 0, NULL, NULL },
 };
 
 const struct cli_command cmd_check = {

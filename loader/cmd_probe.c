@@ -251,7 +251,7 @@ static int status_of(const struct probe *probe, enum tier required)
 			return 0;
 		forbidden |= probe->tiers[tier].reason.code == REASON_NO_PERMISSION;
 	}
-	return forbidden ? reason_exit(&(struct reason){.code = REASON_NO_PERMISSION}) : 3;
+	return forbidden ? reason_exit(&(struct reason){ .code = REASON_NO_PERMISSION }) : 3;
 }
 
 /* stdout has the table; this is the line for those who watch stderr and the exit status. */
@@ -343,8 +343,8 @@ static int probe_list(const struct options *chosen, const struct probe_options *
 /* The file says how large the maps are that a device would have to take; without it, the defaults. */
 static int read_sizes(const struct cli_common *common, struct probe_options *options)
 {
-	struct config_limits limits = {LB_DEFAULT_SERVERS, LB_DEFAULT_SERVER_IDS, LB_DEFAULT_VIPS,
-				       LB_DEFAULT_POOLS};
+	struct config_limits limits = { LB_DEFAULT_SERVERS, LB_DEFAULT_SERVER_IDS, LB_DEFAULT_VIPS,
+					LB_DEFAULT_POOLS };
 	struct config_findings findings = {};
 	struct config *config = NULL;
 	int status = 0;
@@ -369,7 +369,7 @@ static int read_sizes(const struct cli_common *common, struct probe_options *opt
 static int run(const struct cli_common *common, const void *options, int argc, char **argv)
 {
 	const struct options *chosen = options;
-	struct probe_options probe_options = {.trial = chosen->trial};
+	struct probe_options probe_options = { .trial = chosen->trial };
 	enum tier required = TIER_NONE;
 	struct reason reason;
 	json_t *document;
@@ -396,13 +396,13 @@ static int run(const struct cli_common *common, const void *options, int argc, c
 }
 
 static const struct cli_option probe_command_options[] = {
-	{0, "all", CLI_FLAG, offsetof(struct options, all), NULL,
-	 "all interfaces, lo and those without Ethernet too"},
-	{0, "trial", CLI_FLAG, offsetof(struct options, trial), NULL,
-	 "attach a program for a moment: certain, but the link may reset"},
-	{0, "require", CLI_STRING, offsetof(struct options, require), "TIER",
-	 "exit 3 unless this tier is usable (on each interface probed)"},
-	{0, NULL, CLI_FLAG, 0, NULL, NULL},
+	{ 0, "all", CLI_FLAG, offsetof(struct options, all), NULL,
+	  "all interfaces, lo and those without Ethernet too" },
+	{ 0, "trial", CLI_FLAG, offsetof(struct options, trial), NULL,
+	  "attach a program for a moment: certain, but the link may reset" },
+	{ 0, "require", CLI_STRING, offsetof(struct options, require), "TIER",
+	  "exit 3 unless this tier is usable (on each interface probed)" },
+	{ 0, NULL, CLI_FLAG, 0, NULL, NULL },
 };
 
 const struct cli_command cmd_probe = {

@@ -47,7 +47,7 @@ static int no_interfaces(const char *path)
 static int run(const struct cli_common *common, const void *options, int argc, char **argv)
 {
 	const struct run_arguments *arguments = options;
-	struct run_request request = {.path = common->config};
+	struct run_request request = { .path = common->config };
 	struct reason reason = {};
 	json_t *interfaces;
 	int status = wait_ms(arguments->wait, &request.wait_ms);
@@ -79,9 +79,9 @@ static int run(const struct cli_common *common, const void *options, int argc, c
 }
 
 static const struct cli_option run_options[] = {
-	{0, "wait", CLI_STRING, offsetof(struct run_arguments, wait), "SECONDS",
-	 "at the start, for interfaces that are not there yet (default 0)"},
-	{0, NULL, CLI_FLAG, 0, NULL, NULL},
+	{ 0, "wait", CLI_STRING, offsetof(struct run_arguments, wait), "SECONDS",
+	  "at the start, for interfaces that are not there yet (default 0)" },
+	{ 0, NULL, CLI_FLAG, 0, NULL, NULL },
 };
 
 const struct cli_command cmd_run = {

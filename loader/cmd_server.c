@@ -101,7 +101,7 @@ static int attach(const struct decap_request *request)
 static int run_attach(const struct cli_common *common, const void *options, int argc, char **argv)
 {
 	const struct attach_arguments *arguments = options;
-	struct decap_request request = {.interface = argv[0], .replace = arguments->replace};
+	struct decap_request request = { .interface = argv[0], .replace = arguments->replace };
 	struct config_address *peers;
 	int status = 0;
 
@@ -141,7 +141,7 @@ static int run_detach(const struct cli_common *common, const void *options, int 
 static const struct {
 	const char *name, *help;
 } counters[LB_DECAP_COUNT] = {
-#define X(id, text) {#id, text},
+#define X(id, text) { #id, text },
 	LB_DECAP_COUNTERS(X)
 #undef X
 };
@@ -162,7 +162,7 @@ static json_t *status_json(const struct decap_status *status)
 
 static void status_text(const struct decap_status *status)
 {
-	static const char *const headings[] = {"counter", ">packets", ">octets", "meaning"};
+	static const char *const headings[] = { "counter", ">packets", ">octets", "meaning" };
 	char text[INET6_ADDRSTRLEN], packets[16], octets[16];
 	struct out_table *table;
 
@@ -173,10 +173,10 @@ static void status_text(const struct decap_status *status)
 	out_text("\n");
 	table = out_table_begin(4, headings);
 	for (size_t i = 0; i < LB_DECAP_COUNT; i++) {
-		const char *cells[] = {counters[i].name,
-				       out_count(packets, status->counts[i].packets),
-				       out_octets(octets, status->counts[i].octets),
-				       counters[i].help};
+		const char *cells[] = { counters[i].name,
+					out_count(packets, status->counts[i].packets),
+					out_octets(octets, status->counts[i].octets),
+					counters[i].help };
 
 		out_table_row(table, OUT_PLAIN, cells);
 	}
@@ -226,13 +226,13 @@ static int run_status(const struct cli_common *common, const void *options, int 
 }
 
 static const struct cli_option attach_options[] = {
-	{0, "from", CLI_LIST, offsetof(struct attach_arguments, from), "ADDR[,ADDR]",
-	 "balancers to believe: their outer source addresses"},
-	{'t', "tier", CLI_STRING, offsetof(struct attach_arguments, tier), "TIER",
-	 "auto (default), driver or generic"},
-	{0, "replace", CLI_FLAG, offsetof(struct attach_arguments, replace), NULL,
-	 "take the place of another program"},
-	{0, NULL, CLI_FLAG, 0, NULL, NULL},
+	{ 0, "from", CLI_LIST, offsetof(struct attach_arguments, from), "ADDR[,ADDR]",
+	  "balancers to believe: their outer source addresses" },
+	{ 't', "tier", CLI_STRING, offsetof(struct attach_arguments, tier), "TIER",
+	  "auto (default), driver or generic" },
+	{ 0, "replace", CLI_FLAG, offsetof(struct attach_arguments, replace), NULL,
+	  "take the place of another program" },
+	{ 0, NULL, CLI_FLAG, 0, NULL, NULL },
 };
 
 const struct cli_command cmd_server_attach = {

@@ -156,10 +156,10 @@ static void server_row(const struct view *view, uint32_t i, struct out_table *ta
 	uint32_t pool = 0;
 	const struct config_server *server = plan_server(view->config, i, &pool);
 	const char *pool_name = view->config->pools[pool].name;
-	const char *cells[] = {pool_name, server->name,	      number,
-			       address,	  mode_name(server),  weight,
-			       share,	  state_name(server), hop,
-			       ids};
+	const char *cells[] = { pool_name, server->name,       number,
+				address,   mode_name(server),  weight,
+				share,	   state_name(server), hop,
+				ids };
 	bool resolved = view->servers[i].mode != LB_MODE_UNSET;
 
 	config_address_text(&server->address, address);
@@ -182,9 +182,9 @@ static void server_row(const struct view *view, uint32_t i, struct out_table *ta
 
 static json_t *show_servers(const struct view *view)
 {
-	static const char *const headings[] = {"pool",	   "server",	">number", "address",
-					       "mode",	   ">weight",	">rows",   "state",
-					       "next hop", "server ids"};
+	static const char *const headings[] = { "pool",	    "server",	 ">number", "address",
+						"mode",	    ">weight",	 ">rows",   "state",
+						"next hop", "server ids" };
 	struct out_table *table = out_table_begin(10, headings);
 	json_t *list = json_array();
 
@@ -196,7 +196,7 @@ static json_t *show_servers(const struct view *view)
 
 static json_t *show_vips(const struct view *view)
 {
-	static const char *const headings[] = {"vip", "address", ">port", "pool"};
+	static const char *const headings[] = { "vip", "address", ">port", "pool" };
 	struct out_table *table = out_table_begin(4, headings);
 	json_t *list = json_array();
 
@@ -204,7 +204,7 @@ static json_t *show_vips(const struct view *view)
 		const struct config_vip *vip = &view->config->vips[i];
 		const char *pool = view->config->pools[vip->pool].name;
 		char address[INET6_ADDRSTRLEN], port[8];
-		const char *cells[] = {vip->name, address, port, pool};
+		const char *cells[] = { vip->name, address, port, pool };
 
 		config_address_text(&vip->address, address);
 		snprintf(port, sizeof(port), "%u", vip->port);
@@ -219,8 +219,8 @@ static json_t *show_vips(const struct view *view)
 
 static json_t *show_configs(const struct view *view)
 {
-	static const char *const headings[] = {">config", "algorithm", ">server id", ">nonce",
-					       ">cid",	  "state",     ">packets"};
+	static const char *const headings[] = { ">config", "algorithm", ">server id", ">nonce",
+						">cid",	   "state",	">packets" };
 	struct lb_count counts[LB_CONFIG_IDS + 1] = {};
 	struct out_table *table = out_table_begin(7, headings);
 	json_t *list = json_array();
@@ -231,7 +231,7 @@ static json_t *show_configs(const struct view *view)
 		const struct config_cid *cid = &view->config->cids[i];
 		const char *state = cid->state == CONFIG_RETIRING ? "retiring" : "active";
 		char id[8], server_id[8], nonce[8], length[16], packets[16];
-		const char *cells[] = {id, "clear", server_id, nonce, length, state, packets};
+		const char *cells[] = { id, "clear", server_id, nonce, length, state, packets };
 
 		snprintf(id, sizeof(id), "%u", cid->id);
 		snprintf(server_id, sizeof(server_id), "%u", cid->server_id_length);
@@ -254,14 +254,14 @@ static json_t *show_configs(const struct view *view)
 /* For each pool the server number in every row: what two balancers can be compared by. */
 static json_t *show_rows(const struct view *view)
 {
-	static const char *const headings[] = {"pool", ">rows", ">empty", "servers"};
+	static const char *const headings[] = { "pool", ">rows", ">empty", "servers" };
 	struct out_table *table = out_table_begin(4, headings);
 	json_t *list = json_array();
 
 	for (uint32_t pool = 0; pool < view->config->n_pools; pool++) {
 		uint32_t *rows, n = pool_rows(view, pool, &rows), empty = 0;
 		char total[16], none[16], servers[16];
-		const char *cells[] = {view->config->pools[pool].name, total, none, servers};
+		const char *cells[] = { view->config->pools[pool].name, total, none, servers };
 		json_t *numbers = json_array();
 
 		for (uint32_t i = 0; i < n; i++) {
@@ -285,10 +285,10 @@ static const struct topic {
 	const char *name;
 	json_t *(*show)(const struct view *view);
 } topics[] = {
-	{"servers", show_servers},
-	{"vips", show_vips},
-	{"configs", show_configs},
-	{"rows", show_rows},
+	{ "servers", show_servers },
+	{ "vips", show_vips },
+	{ "configs", show_configs },
+	{ "rows", show_rows },
 };
 
 static int show_tier(const struct topic *topic, const struct attachment *attachment, json_t *list,
@@ -352,8 +352,9 @@ static int run(const struct cli_common *common, const void *opaque, int argc, ch
 }
 
 static const struct cli_option option_table[] = {
-	{0, "dev", CLI_STRING, offsetof(struct options, interface), "IFACE", "only this interface"},
-	{0, NULL, CLI_FLAG, 0, NULL, NULL},
+	{ 0, "dev", CLI_STRING, offsetof(struct options, interface), "IFACE",
+	  "only this interface" },
+	{ 0, NULL, CLI_FLAG, 0, NULL, NULL },
 };
 
 const struct cli_command cmd_show = {

@@ -28,7 +28,7 @@ static void item_row(struct out_table *table, const struct stats *before, const 
 {
 	double rate = stats_rate(before, now, item, tier->interface, tier->tier);
 	char packets[16], octets[16], each[20] = "";
-	const char *cells[] = {item->name, packets, octets, each, note};
+	const char *cells[] = { item->name, packets, octets, each, note };
 
 	out_count(packets, item->count.packets);
 	out_octets(octets, item->count.octets);
@@ -43,7 +43,7 @@ static void print_items(const char *heading, const struct stats *before, const s
 			const struct stats_tier *tier, const struct stats_item *items, uint32_t n,
 			const char *const *notes, bool all)
 {
-	const char *headings[] = {heading, ">packets", ">octets", ">rate", ""};
+	const char *headings[] = { heading, ">packets", ">octets", ">rate", "" };
 	struct out_table *table = out_table_begin(5, headings);
 	uint32_t shown = 0;
 
@@ -55,7 +55,7 @@ static void print_items(const char *heading, const struct stats *before, const s
 		shown++;
 	}
 	if (!shown) {
-		const char *cells[] = {"(none yet)", "", "", "", ""};
+		const char *cells[] = { "(none yet)", "", "", "", "" };
 
 		out_table_row(table, OUT_DIM, cells);
 	}
@@ -122,7 +122,7 @@ static void print(const struct options *options, const struct stats *before,
 /* True when the time is over and nobody asked to stop. */
 static bool wait_or_stop(int signals, long seconds)
 {
-	struct pollfd wait = {.fd = signals, .events = POLLIN};
+	struct pollfd wait = { .fd = signals, .events = POLLIN };
 
 	fflush(stdout);
 	return poll(&wait, 1, (int)seconds * 1000) == 0;
@@ -166,7 +166,7 @@ static int show(const struct options *options, const char *interface)
 
 static int run(const struct cli_common *common, const void *opaque, int argc, char **argv)
 {
-	static const char *const sections[] = {"server", "vip", "config", "reason"};
+	static const char *const sections[] = { "server", "vip", "config", "reason" };
 	const struct options *options = opaque;
 	struct reason reason = {};
 	bool known = !options->by;
@@ -184,15 +184,15 @@ static int run(const struct cli_common *common, const void *opaque, int argc, ch
 }
 
 static const struct cli_option option_table[] = {
-	{'w', "watch", CLI_FLAG, offsetof(struct options, watch), NULL,
-	 "again and again, with rates; with --json a line each time"},
-	{'i', "interval", CLI_NUMBER, offsetof(struct options, interval), "SECONDS",
-	 "between two views (default 1)"},
-	{'n', "count", CLI_NUMBER, offsetof(struct options, count), "N", "stop after N views"},
-	{0, "by", CLI_STRING, offsetof(struct options, by), "WHAT",
-	 "only server, vip, config or reason"},
-	{'a', "all", CLI_FLAG, offsetof(struct options, all), NULL, "reasons that are zero too"},
-	{0, NULL, CLI_FLAG, 0, NULL, NULL},
+	{ 'w', "watch", CLI_FLAG, offsetof(struct options, watch), NULL,
+	  "again and again, with rates; with --json a line each time" },
+	{ 'i', "interval", CLI_NUMBER, offsetof(struct options, interval), "SECONDS",
+	  "between two views (default 1)" },
+	{ 'n', "count", CLI_NUMBER, offsetof(struct options, count), "N", "stop after N views" },
+	{ 0, "by", CLI_STRING, offsetof(struct options, by), "WHAT",
+	  "only server, vip, config or reason" },
+	{ 'a', "all", CLI_FLAG, offsetof(struct options, all), NULL, "reasons that are zero too" },
+	{ 0, NULL, CLI_FLAG, 0, NULL, NULL },
 };
 
 const struct cli_command cmd_stats = {

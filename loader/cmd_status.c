@@ -90,15 +90,15 @@ static void add_row(struct out_table *table, const struct view *view)
 {
 	const struct attachment *attachment = view->attachment;
 	char id[16], generation[16], since[32], config[80] = "none: every packet passes";
-	const char *cells[] = {attachment->interface,
-			       tiers[attachment->tier].name,
-			       id,
-			       attachment->dispatcher ? "dispatcher" : "direct",
-			       attachment->stack ? "yes" : "no",
-			       age_text(view->age, since, sizeof(since)),
-			       generation,
-			       config,
-			       attachment->current ? "" : "program of another build"};
+	const char *cells[] = { attachment->interface,
+				tiers[attachment->tier].name,
+				id,
+				attachment->dispatcher ? "dispatcher" : "direct",
+				attachment->stack ? "yes" : "no",
+				age_text(view->age, since, sizeof(since)),
+				generation,
+				config,
+				attachment->current ? "" : "program of another build" };
 
 	snprintf(id, sizeof(id), "%u", attachment->program_id);
 	snprintf(generation, sizeof(generation), "%u", view->generation);
@@ -116,10 +116,11 @@ static void add_row(struct out_table *table, const struct view *view)
 
 static json_t *maps_json(const struct map_set *maps)
 {
-	const int fds[] = {maps->meta,	    maps->generation,	maps->vip,	 maps->cid_config,
-			   maps->sid,	    maps->row,		maps->server,	 maps->reason_stats,
-			   maps->vip_stats, maps->server_stats, maps->cid_stats, maps->egress,
-			   maps->text};
+	const int fds[] = { maps->meta,		maps->generation,   maps->vip,
+			    maps->cid_config,	maps->sid,	    maps->row,
+			    maps->server,	maps->reason_stats, maps->vip_stats,
+			    maps->server_stats, maps->cid_stats,    maps->egress,
+			    maps->text };
 	json_t *list = json_array();
 	size_t i;
 
@@ -160,9 +161,9 @@ static json_t *view_json(const struct view *view)
 
 static int print_list(const struct attachment *attachments, size_t n)
 {
-	static const char *const headings[] = {"interface",   "tier",	">program",
-					       "mode",	      "stack",	">age",
-					       ">generation", "config", ""};
+	static const char *const headings[] = { "interface",   "tier",	 ">program",
+						"mode",	       "stack",	 ">age",
+						">generation", "config", "" };
 	struct out_table *table = out_table_begin(9, headings);
 	json_t *list = json_array();
 	struct reason reason = {};

@@ -48,13 +48,13 @@ static void print_json(const struct job *job, const struct trace_outcome *outcom
 static void print_text(const struct job *job, const struct trace_outcome *outcome, size_t length)
 {
 	char number[24], config[12] = "-", octets[48];
-	const char *cells[] = {number,
-			       trace_verdict_name(outcome->verdict),
-			       names_reason(outcome->reason),
-			       config,
-			       outcome->vip ? outcome->vip->name : "-",
-			       outcome->server ? outcome->server->name : "-",
-			       octets};
+	const char *cells[] = { number,
+				trace_verdict_name(outcome->verdict),
+				names_reason(outcome->reason),
+				config,
+				outcome->vip ? outcome->vip->name : "-",
+				outcome->server ? outcome->server->name : "-",
+				octets };
 
 	snprintf(number, sizeof(number), "%lu", job->packet);
 	if (outcome->config_id >= 0)
@@ -71,7 +71,7 @@ static void print_text(const struct job *job, const struct trace_outcome *outcom
 static void print_failure(struct job *job, const struct reason *reason)
 {
 	char number[24];
-	const char *cells[] = {number, "-", "not run", "-", "-", "-", reason->what};
+	const char *cells[] = { number, "-", "not run", "-", "-", "-", reason->what };
 
 	job->failed++;
 	snprintf(number, sizeof(number), "%lu", job->packet);
@@ -95,7 +95,7 @@ static void trace_frame(struct job *job, const uint8_t *frame, size_t length)
 		print_text(job, &outcome, length);
 	}
 	if (job->dump) {
-		struct pcap_pkthdr header = {.caplen = outcome.length, .len = outcome.length};
+		struct pcap_pkthdr header = { .caplen = outcome.length, .len = outcome.length };
 
 		pcap_dump((u_char *)job->dump, &header, outcome.frame);
 	}
@@ -197,8 +197,8 @@ out:
 
 static int run(const struct cli_common *common, const void *opaque, int argc, char **argv)
 {
-	static const char *const headings[] = {">packet", "verdict", "reason", ">config",
-					       "vip",	  "server",  ">octets"};
+	static const char *const headings[] = { ">packet", "verdict", "reason", ">config",
+						"vip",	   "server",  ">octets" };
 	const struct options *options = opaque;
 	enum tier tier = options->tier ? tier_by_name(options->tier) : TIER_DRIVER;
 	struct config *config = NULL;
@@ -236,15 +236,16 @@ out:
 }
 
 static const struct cli_option option_table[] = {
-	{'t', "tier", CLI_STRING, offsetof(struct options, tier), "TIER",
-	 "offload, driver (default) or generic"},
-	{0, "hex", CLI_STRING, offsetof(struct options, hex), "HEX", "one frame"},
-	{0, "pcap", CLI_STRING, offsetof(struct options, pcap), "FILE", "a capture (pcap, pcapng)"},
-	{0, "out", CLI_STRING, offsetof(struct options, out), "FILE",
-	 "the frames as they leave, as a capture"},
-	{0, "dev", CLI_STRING, offsetof(struct options, dev), "IFACE",
-	 "find next hops as if attached here"},
-	{0, NULL, CLI_FLAG, 0, NULL, NULL},
+	{ 't', "tier", CLI_STRING, offsetof(struct options, tier), "TIER",
+	  "offload, driver (default) or generic" },
+	{ 0, "hex", CLI_STRING, offsetof(struct options, hex), "HEX", "one frame" },
+	{ 0, "pcap", CLI_STRING, offsetof(struct options, pcap), "FILE",
+	  "a capture (pcap, pcapng)" },
+	{ 0, "out", CLI_STRING, offsetof(struct options, out), "FILE",
+	  "the frames as they leave, as a capture" },
+	{ 0, "dev", CLI_STRING, offsetof(struct options, dev), "IFACE",
+	  "find next hops as if attached here" },
+	{ 0, NULL, CLI_FLAG, 0, NULL, NULL },
 };
 
 const struct cli_command cmd_trace = {

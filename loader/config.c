@@ -183,7 +183,7 @@ static uint32_t default_limit(uint32_t given, uint32_t needed, uint32_t usual, u
 
 struct config_limits config_needs(const struct config *config)
 {
-	struct config_limits needs = {.vips = config->n_vips, .pools = config->n_pools};
+	struct config_limits needs = { .vips = config->n_vips, .pools = config->n_pools };
 	const struct config_pool *pool;
 	uint32_t i, k;
 

@@ -231,7 +231,7 @@ static void check_limits(struct checker *checker)
 
 int config_check(const struct config *config, struct config_findings *findings)
 {
-	struct checker checker = {.config = config, .findings = findings};
+	struct checker checker = { .config = config, .findings = findings };
 
 	check_interfaces(&checker);
 	check_cids(&checker);

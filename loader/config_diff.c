@@ -13,14 +13,14 @@ struct things {
 	const struct things *inner; /* a list of things in each thing; NULL: none */
 };
 
-static const struct things servers = {"servers", "name", NULL};
+static const struct things servers = { "servers", "name", NULL };
 static const struct things kinds[] = {
-	{"interfaces", "name", NULL},
-	{"cid_configs", "id", NULL},
-	{"pools", "name", &servers},
-	{"vips", "name", NULL},
+	{ "interfaces", "name", NULL },
+	{ "cid_configs", "id", NULL },
+	{ "pools", "name", &servers },
+	{ "vips", "name", NULL },
 };
-static const char *const sections[] = {"forwarding", "fallback", "limits"};
+static const char *const sections[] = { "forwarding", "fallback", "limits" };
 
 #define ARRAY_SIZE(x) (sizeof(x) / sizeof((x)[0]))
 /* "pools.NAME.servers.NAME" */

@@ -48,52 +48,52 @@ static void set_vip_defaults(void *element, const struct config *config)
 	{   \
 	}
 
-static const struct range port_range = {1, 65535};
-static const struct range weight_range = {0, 65535};
-static const struct range server_id_length_range = {LB_SERVER_ID_MIN, LB_SERVER_ID_MAX};
-static const struct range nonce_length_range = {LB_NONCE_MIN, LB_NONCE_MAX};
-static const struct range servers_range = {1, LB_MAX_SERVERS};
-static const struct range server_ids_range = {1, CONFIG_MAX_SERVER_IDS};
-static const struct range vips_range = {1, LB_MAX_VIPS};
-static const struct range pools_range = {1, LB_MAX_POOLS};
-static const struct range ipv4 = {AF_INET, AF_INET};
-static const struct range ipv6 = {AF_INET6, AF_INET6};
+static const struct range port_range = { 1, 65535 };
+static const struct range weight_range = { 0, 65535 };
+static const struct range server_id_length_range = { LB_SERVER_ID_MIN, LB_SERVER_ID_MAX };
+static const struct range nonce_length_range = { LB_NONCE_MIN, LB_NONCE_MAX };
+static const struct range servers_range = { 1, LB_MAX_SERVERS };
+static const struct range server_ids_range = { 1, CONFIG_MAX_SERVER_IDS };
+static const struct range vips_range = { 1, LB_MAX_VIPS };
+static const struct range pools_range = { 1, LB_MAX_POOLS };
+static const struct range ipv4 = { AF_INET, AF_INET };
+static const struct range ipv6 = { AF_INET6, AF_INET6 };
 
 static const struct word tier_words[] = {
-	{"auto", TIER_NONE},
-	{"offload", TIER_OFFLOAD},
-	{"driver", TIER_DRIVER},
-	{"generic", TIER_GENERIC},
+	{ "auto", TIER_NONE },
+	{ "offload", TIER_OFFLOAD },
+	{ "driver", TIER_DRIVER },
+	{ "generic", TIER_GENERIC },
 	END,
 };
 static const struct word require_words[] = {
-	{"offload", TIER_OFFLOAD},
-	{"driver", TIER_DRIVER},
-	{"generic", TIER_GENERIC},
+	{ "offload", TIER_OFFLOAD },
+	{ "driver", TIER_DRIVER },
+	{ "generic", TIER_GENERIC },
 	END,
 };
-static const struct word sharing_words[] = {{"exclusive", 1}, {"dispatcher", 0}, END};
+static const struct word sharing_words[] = { { "exclusive", 1 }, { "dispatcher", 0 }, END };
 static const struct word mode_words[] = {
-	{"ipip", CONFIG_MODE_IPIP},
-	{"l2dsr", CONFIG_MODE_L2DSR},
+	{ "ipip", CONFIG_MODE_IPIP },
+	{ "l2dsr", CONFIG_MODE_L2DSR },
 	END,
 };
 static const struct word server_state_words[] = {
-	{"up", CONFIG_UP},
-	{"drain", CONFIG_DRAIN},
+	{ "up", CONFIG_UP },
+	{ "drain", CONFIG_DRAIN },
 	END,
 };
 static const struct word cid_state_words[] = {
-	{"active", CONFIG_ACTIVE},
-	{"retiring", CONFIG_RETIRING},
+	{ "active", CONFIG_ACTIVE },
+	{ "retiring", CONFIG_RETIRING },
 	END,
 };
 
 static const struct field interface_fields[] = {
-	{"name", true, config_read_interface, AT(config_interface, name), NULL},
-	{"tier", false, config_read_word, AT(config_interface, tier), tier_words},
-	{"require", false, config_read_word, AT(config_interface, require), require_words},
-	{"sharing", false, config_read_word, AT(config_interface, exclusive), sharing_words},
+	{ "name", true, config_read_interface, AT(config_interface, name), NULL },
+	{ "tier", false, config_read_word, AT(config_interface, tier), tier_words },
+	{ "require", false, config_read_word, AT(config_interface, require), require_words },
+	{ "sharing", false, config_read_word, AT(config_interface, exclusive), sharing_words },
 	END,
 };
 static const struct list interface_list = {
@@ -104,12 +104,12 @@ static const struct list interface_list = {
 };
 
 static const struct field cid_fields[] = {
-	{"id", true, config_read_config_id, AT(config_cid, id), NULL},
-	{"server_id_length", true, config_read_number, AT(config_cid, server_id_length),
-	 &server_id_length_range},
-	{"nonce_length", true, config_read_number, AT(config_cid, nonce_length),
-	 &nonce_length_range},
-	{"state", false, config_read_word, AT(config_cid, state), cid_state_words},
+	{ "id", true, config_read_config_id, AT(config_cid, id), NULL },
+	{ "server_id_length", true, config_read_number, AT(config_cid, server_id_length),
+	  &server_id_length_range },
+	{ "nonce_length", true, config_read_number, AT(config_cid, nonce_length),
+	  &nonce_length_range },
+	{ "state", false, config_read_word, AT(config_cid, state), cid_state_words },
 	END,
 };
 static const struct list cid_list = {
@@ -120,28 +120,29 @@ static const struct list cid_list = {
 };
 
 static const struct field forwarding_fields[] = {
-	{"mode", false, config_read_word, AT(config, mode), mode_words},
-	{"source_v4", false, config_read_address, AT(config, source_v4), &ipv4},
-	{"source_v6", false, config_read_address, AT(config, source_v6), &ipv6},
+	{ "mode", false, config_read_word, AT(config, mode), mode_words },
+	{ "source_v4", false, config_read_address, AT(config, source_v4), &ipv4 },
+	{ "source_v6", false, config_read_address, AT(config, source_v6), &ipv6 },
 	END,
 };
 
 static const struct field fallback_fields[] = {
-	{"rows", false, config_read_rows, AT(config, rows), NULL},
+	{ "rows", false, config_read_rows, AT(config, rows), NULL },
 	END,
 };
 
 static const struct field limits_fields[] = {
-	{"servers", false, config_read_number, AT(config_limits, servers), &servers_range},
-	{"server_ids", false, config_read_number, AT(config_limits, server_ids), &server_ids_range},
-	{"vips", false, config_read_number, AT(config_limits, vips), &vips_range},
-	{"pools", false, config_read_number, AT(config_limits, pools), &pools_range},
+	{ "servers", false, config_read_number, AT(config_limits, servers), &servers_range },
+	{ "server_ids", false, config_read_number, AT(config_limits, server_ids),
+	  &server_ids_range },
+	{ "vips", false, config_read_number, AT(config_limits, vips), &vips_range },
+	{ "pools", false, config_read_number, AT(config_limits, pools), &pools_range },
 	END,
 };
 
 static const struct field server_id_fields[] = {
-	{"config", true, config_read_config_id, AT(config_server_id, config), NULL},
-	{"id", true, config_read_server_id, 0, 0, NULL},
+	{ "config", true, config_read_config_id, AT(config_server_id, config), NULL },
+	{ "id", true, config_read_server_id, 0, 0, NULL },
 	END,
 };
 static const struct list server_id_list = {
@@ -152,12 +153,12 @@ static const struct list server_id_list = {
 };
 
 static const struct field server_fields[] = {
-	{"name", true, config_read_name, AT(config_server, name), NULL},
-	{"address", true, config_read_address, AT(config_server, address), NULL},
-	{"mode", false, config_read_word, AT(config_server, mode), mode_words},
-	{"weight", false, config_read_number, AT(config_server, weight), &weight_range},
-	{"state", false, config_read_word, AT(config_server, state), server_state_words},
-	{"server_ids", false, config_read_list, AT(config_server, ids), &server_id_list},
+	{ "name", true, config_read_name, AT(config_server, name), NULL },
+	{ "address", true, config_read_address, AT(config_server, address), NULL },
+	{ "mode", false, config_read_word, AT(config_server, mode), mode_words },
+	{ "weight", false, config_read_number, AT(config_server, weight), &weight_range },
+	{ "state", false, config_read_word, AT(config_server, state), server_state_words },
+	{ "server_ids", false, config_read_list, AT(config_server, ids), &server_id_list },
 	END,
 };
 static const struct list server_list = {
@@ -168,8 +169,8 @@ static const struct list server_list = {
 };
 
 static const struct field pool_fields[] = {
-	{"name", true, config_read_name, AT(config_pool, name), NULL},
-	{"servers", true, config_read_list, AT(config_pool, servers), &server_list},
+	{ "name", true, config_read_name, AT(config_pool, name), NULL },
+	{ "servers", true, config_read_list, AT(config_pool, servers), &server_list },
 	END,
 };
 static const struct list pool_list = {
@@ -180,10 +181,10 @@ static const struct list pool_list = {
 };
 
 static const struct field vip_fields[] = {
-	{"name", true, config_read_name, AT(config_vip, name), NULL},
-	{"address", true, config_read_address, AT(config_vip, address), NULL},
-	{"port", true, config_read_number, AT(config_vip, port), &port_range},
-	{"pool", true, config_read_pool_name, AT(config_vip, pool), NULL},
+	{ "name", true, config_read_name, AT(config_vip, name), NULL },
+	{ "address", true, config_read_address, AT(config_vip, address), NULL },
+	{ "port", true, config_read_number, AT(config_vip, port), &port_range },
+	{ "pool", true, config_read_pool_name, AT(config_vip, pool), NULL },
 	END,
 };
 static const struct list vip_list = {
@@ -194,20 +195,20 @@ static const struct list vip_list = {
 };
 
 static const struct field file_fields[] = {
-	{"version", true, config_read_version, 0, 0, NULL},
-	{"interfaces", false, config_read_list, AT(config, interfaces), &interface_list},
-	{"cid_configs", false, config_read_list, AT(config, cids), &cid_list},
-	{"forwarding", false, config_read_section, 0, 0, forwarding_fields},
-	{"fallback", false, config_read_section, 0, 0, fallback_fields},
-	{"limits", false, config_read_section, AT(config, limits), limits_fields},
-	{"pools", false, config_read_list, AT(config, pools), &pool_list},
-	{"vips", false, config_read_list, AT(config, vips), &vip_list},
+	{ "version", true, config_read_version, 0, 0, NULL },
+	{ "interfaces", false, config_read_list, AT(config, interfaces), &interface_list },
+	{ "cid_configs", false, config_read_list, AT(config, cids), &cid_list },
+	{ "forwarding", false, config_read_section, 0, 0, forwarding_fields },
+	{ "fallback", false, config_read_section, 0, 0, fallback_fields },
+	{ "limits", false, config_read_section, AT(config, limits), limits_fields },
+	{ "pools", false, config_read_list, AT(config, pools), &pool_list },
+	{ "vips", false, config_read_list, AT(config, vips), &vip_list },
 	END,
 };
 
 int config_read(const json_t *tree, struct config *config, struct config_findings *findings)
 {
-	struct reader reader = {.config = config, .findings = findings};
+	struct reader reader = { .config = config, .findings = findings };
 
 	config->rows = LB_DEFAULT_ROWS;
 	config_read_keys(&reader, tree, file_fields, config);

@@ -261,7 +261,7 @@ static int parse_stream(struct source *source, json_t **tree)
 int config_yaml_parse(const char *text, size_t length, json_t **tree,
 		      struct config_findings *findings)
 {
-	struct source source = {.findings = findings};
+	struct source source = { .findings = findings };
 	const char *nul = memchr(text, 0, length);
 	int error;
 

@@ -32,14 +32,14 @@ struct place {
 	struct hook_program program;
 };
 
-static const enum tier host_tiers[] = {TIER_DRIVER, TIER_GENERIC};
+static const enum tier host_tiers[] = { TIER_DRIVER, TIER_GENERIC };
 #define N_HOST_TIERS (sizeof(host_tiers) / sizeof(*host_tiers))
 
 static int place_look(const char *interface, struct place *place, struct reason *reason)
 {
 	int fd, error;
 
-	*place = (struct place){.tier = TIER_NONE};
+	*place = (struct place){ .tier = TIER_NONE };
 	if (strlen(interface) >= sizeof(place->interface))
 		return reason_set(reason, REASON_NO_INTERFACE, "interface", ENODEV, "%s",
 				  interface);
@@ -149,7 +149,7 @@ static int program_fd(const struct bpf_object *object)
 
 static struct lb_peer peer_key(const struct config_address *address)
 {
-	struct lb_peer peer = {.ip_version = address->family == AF_INET ? 4 : 6};
+	struct lb_peer peer = { .ip_version = address->family == AF_INET ? 4 : 6 };
 
 	memcpy(peer.address, address->octets, sizeof(peer.address));
 	return peer;
@@ -323,7 +323,7 @@ int decap_attach(const struct decap_request *request, struct decap_result *resul
 	struct place place;
 	int lock, error;
 
-	*result = (struct decap_result){.tier = TIER_NONE};
+	*result = (struct decap_result){ .tier = TIER_NONE };
 	error = place_enter(request->interface, &place, &lock, reason);
 	if (error)
 		return error;

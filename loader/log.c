@@ -23,7 +23,7 @@ static const char verifier_end[] = "-- END PROG LOAD LOG --";
 static void write_line(enum log_level level, const char *line, size_t length)
 {
 	/* sd-daemon(3): the journal takes the priority from the start of each line. */
-	static const char *const priorities[] = {"<3>", "<4>", "<6>", "<7>", "<7>"};
+	static const char *const priorities[] = { "<3>", "<4>", "<6>", "<7>", "<7>" };
 
 	if (journal)
 		fprintf(stderr, "%s%.*s\n", priorities[level], (int)length, line);
@@ -93,8 +93,8 @@ void log_note_kernel(const char *sentence)
 /* The verifier closes every log with its statistics; they are no reason for anything. */
 static bool is_statistics(const char *line)
 {
-	static const char *const starts[] = {"processed ", "verification time ", "stack depth ",
-					     "max_states_per_insn "};
+	static const char *const starts[] = { "processed ", "verification time ", "stack depth ",
+					      "max_states_per_insn " };
 
 	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
 		if (!strncmp(line, starts[i], strlen(starts[i])))

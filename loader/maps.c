@@ -73,11 +73,16 @@ int map_set_size_object(struct bpf_object *object, const struct plan_sizes *size
 		const char *name;
 		uint32_t entries;
 	} wanted[] = {
-		{LB_MAP_VIP, 2 * sizes->vip_buckets},  {LB_MAP_CID_CONFIG, 2 * (LB_CONFIG_IDS + 1)},
-		{LB_MAP_SID, 2 * sizes->sid_buckets},  {LB_MAP_ROW, 2 * sizes->rows},
-		{LB_MAP_SERVER, 2 * sizes->servers},   {LB_MAP_REASON_STATS, LB_REASON_COUNT},
-		{LB_MAP_VIP_STATS, sizes->vips + 1},   {LB_MAP_SERVER_STATS, sizes->servers},
-		{LB_MAP_CID_STATS, LB_CONFIG_IDS + 1}, {LB_MAP_STACK_STATS, sizes->vips + 1},
+		{ LB_MAP_VIP, 2 * sizes->vip_buckets },
+		{ LB_MAP_CID_CONFIG, 2 * (LB_CONFIG_IDS + 1) },
+		{ LB_MAP_SID, 2 * sizes->sid_buckets },
+		{ LB_MAP_ROW, 2 * sizes->rows },
+		{ LB_MAP_SERVER, 2 * sizes->servers },
+		{ LB_MAP_REASON_STATS, LB_REASON_COUNT },
+		{ LB_MAP_VIP_STATS, sizes->vips + 1 },
+		{ LB_MAP_SERVER_STATS, sizes->servers },
+		{ LB_MAP_CID_STATS, LB_CONFIG_IDS + 1 },
+		{ LB_MAP_STACK_STATS, sizes->vips + 1 },
 	};
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {

@@ -10,7 +10,7 @@
 static const struct {
 	const char *name, *verdict, *help;
 } reasons[] = {
-#define X(name, verdict, help) [LB_REASON_##name] = {#name, verdict, help},
+#define X(name, verdict, help) [LB_REASON_##name] = { #name, verdict, help },
 	LB_REASONS(X)
 #undef X
 };

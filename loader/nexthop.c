@@ -59,7 +59,7 @@ static int note_neighbour(const struct nlmsghdr *message, void *context)
 /* 1: read something, 0: nothing until the deadline, -errno. */
 static int read_events(struct mnl_socket *events, int64_t deadline, struct wait *wait)
 {
-	struct pollfd poll_fd = {.fd = mnl_socket_get_fd(events), .events = POLLIN};
+	struct pollfd poll_fd = { .fd = mnl_socket_get_fd(events), .events = POLLIN };
 	int64_t left = deadline - now_ms();
 	char buffer[32768];
 	ssize_t length;
@@ -89,7 +89,7 @@ static int find_neighbours(struct mnl_socket *nl, struct mnl_socket *events,
 			   struct way_neighbours *set, int timeout_ms)
 {
 	int64_t deadline = now_ms() + timeout_ms;
-	struct wait wait = {.set = set};
+	struct wait wait = { .set = set };
 	int got;
 
 	/* A failure that was reported before we ask must not be taken for the answer. */

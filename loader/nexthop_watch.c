@@ -175,7 +175,7 @@ static bool covers_server(const struct nexthop_watch *watch, const struct config
 static bool route_changed(const struct nexthop_watch *watch, const struct nlmsghdr *message)
 {
 	const struct rtmsg *info = mnl_nlmsg_get_payload(message);
-	struct config_address prefix = {.family = info->rtm_family};
+	struct config_address prefix = { .family = info->rtm_family };
 	const struct nlattr *attr;
 
 	if (info->rtm_flags & RTM_F_CLONED)

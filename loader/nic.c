@@ -182,7 +182,7 @@ static int ask_link(const char *name, uint32_t ifindex, int32_t namespace, struc
 
 static bool ethtool(int fd, const struct nic *nic, void *command)
 {
-	struct ifreq request = {.ifr_data = command};
+	struct ifreq request = { .ifr_data = command };
 
 	memcpy(request.ifr_name, nic->name, sizeof(request.ifr_name));
 	return !ioctl(fd, SIOCETHTOOL, &request);
@@ -195,9 +195,9 @@ static uint32_t larger(uint32_t a, uint32_t b)
 
 static void read_ethtool(struct nic *nic)
 {
-	struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
-	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
-	struct ethtool_value flags = {.cmd = ETHTOOL_GFLAGS};
+	struct ethtool_drvinfo driver = { .cmd = ETHTOOL_GDRVINFO };
+	struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
+	struct ethtool_value flags = { .cmd = ETHTOOL_GFLAGS };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	/* A kernel without IPv4 still has this one. */
@@ -312,8 +312,8 @@ int nic_read_peer(const struct nic *nic, struct nic_peer *peer)
 	/* An unanswered question about the namespace gets the link of that number in our own. */
 	if (strcmp(other.kind, "veth") != 0 || other.peer != nic->ifindex)
 		return -ENODEV;
-	*peer = (struct nic_peer){.mtu = other.mtu,
-				  .has_driver_program = other.program_id[TIER_DRIVER]};
+	*peer = (struct nic_peer){ .mtu = other.mtu,
+				   .has_driver_program = other.program_id[TIER_DRIVER] };
 	memcpy(peer->name, other.name, sizeof(peer->name));
 	return 0;
 }
@@ -335,7 +335,7 @@ static int add_entry(const struct nlmsghdr *message, void *context)
 	if (!grown)
 		return MNL_CB_ERROR;
 	entries->list = grown;
-	grown[entries->n] = (struct nic_entry){.ethernet = nic.ethernet};
+	grown[entries->n] = (struct nic_entry){ .ethernet = nic.ethernet };
 	memcpy(grown[entries->n++].name, nic.name, sizeof(nic.name));
 	return MNL_CB_OK;
 }

@@ -27,8 +27,8 @@ uint64_t object_build(enum tier tier)
 int object_try_device(const char *interface, uint32_t ifindex, struct reason *reason)
 {
 	static const struct bpf_insn pass[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS},
-		{.code = BPF_JMP | BPF_EXIT},
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
+		{ .code = BPF_JMP | BPF_EXIT },
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .prog_ifindex = ifindex);
 	int fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "shunt_trial", "Dual BSD/GPL", pass,

@@ -231,14 +231,14 @@ static const char *scaled(char *buffer, double value, const char *const *units)
 
 const char *out_count(char *buffer, unsigned long long count)
 {
-	static const char *const units[] = {"", "k", "M", "G", "T", NULL};
+	static const char *const units[] = { "", "k", "M", "G", "T", NULL };
 
 	return scaled(buffer, (double)count, units);
 }
 
 const char *out_octets(char *buffer, unsigned long long octets)
 {
-	static const char *const units[] = {" B", " kB", " MB", " GB", " TB", NULL};
+	static const char *const units[] = { " B", " kB", " MB", " GB", " TB", NULL };
 
 	return scaled(buffer, (double)octets, units);
 }

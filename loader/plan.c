@@ -103,7 +103,7 @@ static uint32_t old_number(const struct numbering *numbering, const char *name)
 static int assign_numbers(uint32_t *numbers, uint32_t n, char *const *names, const json_t *before,
 			  uint32_t highest)
 {
-	struct numbering numbering = {before, calloc(highest + 1, 1), highest};
+	struct numbering numbering = { before, calloc(highest + 1, 1), highest };
 	uint32_t next = 1;
 
 	if (!numbering.taken)

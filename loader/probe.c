@@ -79,7 +79,7 @@ static int kernel_version(void)
 
 static bool may_use_pointers(void)
 {
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
 
 	return syscall(SYS_capget, &header, data) ||
@@ -119,7 +119,7 @@ static int try_host_load(enum tier number, const struct probe_options *options,
 		int error;
 		struct reason reason;
 	} answers[TIER_COUNT];
-	struct object_request request = {.tier = number, .sizes = &options->sizes};
+	struct object_request request = { .tier = number, .sizes = &options->sizes };
 	struct bpf_object *object;
 	int fd;
 
@@ -159,8 +159,8 @@ static int try_attach(const struct nic *nic, enum tier number, int fd, struct re
 static int load_pass(struct reason *reason)
 {
 	static const struct bpf_insn pass[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS},
-		{.code = BPF_JMP | BPF_EXIT},
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
+		{ .code = BPF_JMP | BPF_EXIT },
 	};
 	int fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "shunt_trial", "Dual BSD/GPL", pass,
 			       sizeof(pass) / sizeof(pass[0]), NULL);
@@ -456,7 +456,7 @@ int probe_interface(const char *name, const struct probe_options *options, struc
 	struct reason rights;
 	int error;
 
-	*probe = (struct probe){.trial = options->trial};
+	*probe = (struct probe){ .trial = options->trial };
 	error = nic_read(name, &probe->nic, reason);
 	if (error)
 		return error;

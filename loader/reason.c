@@ -14,7 +14,7 @@ static const struct {
 	int status;
 	const char *text, *hint;
 } codes[REASON_COUNT] = {
-#define X(id, code, status, text, hint) [REASON_##id] = {code, status, text, hint},
+#define X(id, code, status, text, hint) [REASON_##id] = { code, status, text, hint },
 	REASONS(X)
 #undef X
 };
@@ -56,7 +56,7 @@ const char *reason_errno_name(int error)
 int reason_set(struct reason *reason, enum reason_code code, const char *stage, int error,
 	       const char *what, ...)
 {
-	*reason = (struct reason){.code = code, .error = error, .stage = stage};
+	*reason = (struct reason){ .code = code, .error = error, .stage = stage };
 	if (what) {
 		va_list arguments;
 
@@ -69,7 +69,7 @@ int reason_set(struct reason *reason, enum reason_code code, const char *stage, 
 
 void reason_set_kernel(struct reason *reason, const char *sentence)
 {
-	static const char *const prefixes[] = {"libbpf: ", "libxdp: ", "Kernel error message: "};
+	static const char *const prefixes[] = { "libbpf: ", "libxdp: ", "Kernel error message: " };
 	size_t length;
 
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
@@ -97,37 +97,37 @@ static const struct {
 	enum reason_code code;
 	const char *words[2]; /* all of them are in the sentence, in any case */
 } sentences[] = {
-	{REASON_BUSY_OTHER_MODE, {"native and generic xdp"}},
-	{REASON_BUSY_FOREIGN_PROGRAM, {"xdp program already attached"}},
-	{REASON_BUSY_FOREIGN_PROGRAM, {"active program does not match"}},
-	{REASON_BUSY_FOREIGN_PROGRAM, {"program is already loaded"}},
-	{REASON_BUSY_FOREIGN_PROGRAM, {"fw does not support live reload"}},
-	{REASON_BUSY_LINK, {"bpf xdp link"}},
-	{REASON_BUSY_LINK, {"replace active"}},
-	{REASON_BUSY_UPPER_DEVICE, {"upper device"}},
-	{REASON_NO_NATIVE, {"does not support xdp in native mode"}},
-	{REASON_NO_NATIVE, {"driver xdp disabled"}},
-	{REASON_NO_OFFLOAD_DEVICE, {"xdp offload disabled"}},
-	{REASON_PACKET_SPLIT, {"packet split boundary"}},
-	{REASON_MAP_LIMIT, {"map", "too many"}},
-	{REASON_MAP_LIMIT, {"map elements too large"}},
-	{REASON_MAP_TYPE, {"map flags"}},
-	{REASON_MAP_TYPE, {"unsupported map type"}},
-	{REASON_HELPER, {"unsupported function id"}},
-	{REASON_HELPER, {"not supported by fw"}},
-	{REASON_STACK, {"stack too large"}},
-	{REASON_TOO_LONG, {"instruction limit"}},
-	{REASON_INSTRUCTION, {"instruction", "not supported"}},
-	{REASON_LRO, {"lro"}},
-	{REASON_LRO, {"rx-gro-hw"}},
-	{REASON_RECEIVE_OFFLOADS, {"gro_hw"}},
-	{REASON_QUEUES, {"queue"}},
-	{REASON_QUEUES, {"tx ring"}},
-	{REASON_QUEUES, {"channels"}},
-	{REASON_MTU, {"mtu"}},
-	{REASON_MTU, {"frame size"}},
-	{REASON_MTU, {"single buffer"}},
-	{REASON_MTU, {"linear", "xdp"}},
+	{ REASON_BUSY_OTHER_MODE, { "native and generic xdp" } },
+	{ REASON_BUSY_FOREIGN_PROGRAM, { "xdp program already attached" } },
+	{ REASON_BUSY_FOREIGN_PROGRAM, { "active program does not match" } },
+	{ REASON_BUSY_FOREIGN_PROGRAM, { "program is already loaded" } },
+	{ REASON_BUSY_FOREIGN_PROGRAM, { "fw does not support live reload" } },
+	{ REASON_BUSY_LINK, { "bpf xdp link" } },
+	{ REASON_BUSY_LINK, { "replace active" } },
+	{ REASON_BUSY_UPPER_DEVICE, { "upper device" } },
+	{ REASON_NO_NATIVE, { "does not support xdp in native mode" } },
+	{ REASON_NO_NATIVE, { "driver xdp disabled" } },
+	{ REASON_NO_OFFLOAD_DEVICE, { "xdp offload disabled" } },
+	{ REASON_PACKET_SPLIT, { "packet split boundary" } },
+	{ REASON_MAP_LIMIT, { "map", "too many" } },
+	{ REASON_MAP_LIMIT, { "map elements too large" } },
+	{ REASON_MAP_TYPE, { "map flags" } },
+	{ REASON_MAP_TYPE, { "unsupported map type" } },
+	{ REASON_HELPER, { "unsupported function id" } },
+	{ REASON_HELPER, { "not supported by fw" } },
+	{ REASON_STACK, { "stack too large" } },
+	{ REASON_TOO_LONG, { "instruction limit" } },
+	{ REASON_INSTRUCTION, { "instruction", "not supported" } },
+	{ REASON_LRO, { "lro" } },
+	{ REASON_LRO, { "rx-gro-hw" } },
+	{ REASON_RECEIVE_OFFLOADS, { "gro_hw" } },
+	{ REASON_QUEUES, { "queue" } },
+	{ REASON_QUEUES, { "tx ring" } },
+	{ REASON_QUEUES, { "channels" } },
+	{ REASON_MTU, { "mtu" } },
+	{ REASON_MTU, { "frame size" } },
+	{ REASON_MTU, { "single buffer" } },
+	{ REASON_MTU, { "linear", "xdp" } },
 };
 
 static bool has_words(const char *sentence, const char *const words[2])

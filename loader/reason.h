@@ -19,7 +19,7 @@
 	X(MAP_TYPE, "map-type", 3, "the device does not take this map", "see dmesg")              \
 	X(MTU, "mtu", 3, "the MTU is too large for XDP",                                          \
 	  "lower the MTU of the interface (and of its peer on veth)")                             \
-	X(QUEUES, "queues", 3, "too few queues for XDP",                                 \
+	X(QUEUES, "queues", 3, "too few queues for XDP",                                          \
 	  "ethtool -L IFACE combined N, or fewer CPUs")                                           \
 	X(LRO, "lro", 3, "LRO is on, which native XDP does not go with",                          \
 	  "ethtool -K IFACE lro off")                                                             \

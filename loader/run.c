@@ -44,8 +44,8 @@ static int fail(const char *what, struct reason *reason)
 static int set_timer(int fd, int first_ms, int interval_ms)
 {
 	struct itimerspec spec = {
-		.it_value = {first_ms / 1000, first_ms % 1000 * 1000000L},
-		.it_interval = {interval_ms / 1000, interval_ms % 1000 * 1000000L},
+		.it_value = { first_ms / 1000, first_ms % 1000 * 1000000L },
+		.it_interval = { interval_ms / 1000, interval_ms % 1000 * 1000000L },
 	};
 
 	return timerfd_settime(fd, 0, &spec, NULL);
@@ -66,15 +66,15 @@ static int open_signals(void)
 
 static int watch_fd(const struct service *service, int fd)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
 
 	return epoll_ctl(service->epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
 static void service_close(struct service *service)
 {
-	int *const fds[] = {&service->epoll, &service->refresh, &service->settle,
-			    &service->signals};
+	int *const fds[] = { &service->epoll, &service->refresh, &service->settle,
+			     &service->signals };
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++) {
 		if (*fds[i] >= 0)
@@ -259,8 +259,9 @@ static void wait_interfaces(struct service *service, int64_t deadline)
 	const char *missing, *told = NULL;
 
 	while ((missing = missing_interface(service->upkeep.config))) {
-		struct pollfd fds[] = {{.fd = nexthop_watch_fd(service->watch), .events = POLLIN},
-				       {.fd = service->signals, .events = POLLIN}};
+		struct pollfd fds[] = { { .fd = nexthop_watch_fd(service->watch),
+					  .events = POLLIN },
+					{ .fd = service->signals, .events = POLLIN } };
 		int64_t left = deadline - now_ms();
 
 		if (left <= 0)
@@ -289,7 +290,8 @@ static int start(struct service *service, int wait_ms, struct reason *reason)
 int run_service(const struct run_request *request, struct reason *reason)
 {
 	struct service service = {
-		.path = request->path, .signals = -1, .settle = -1, .refresh = -1, .epoll = -1};
+		.path = request->path, .signals = -1, .settle = -1, .refresh = -1, .epoll = -1
+	};
 	int error = upkeep_init(&service.upkeep, request->config, reason);
 
 	if (!error)

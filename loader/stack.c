@@ -105,9 +105,9 @@ static int load(const char *interface, const struct map_set *maps, struct bpf_ob
 		const char *name;
 		int fd;
 	} shared[] = {
-		{LB_MAP_META, maps->meta},
-		{LB_MAP_GENERATION, maps->generation},
-		{LB_MAP_VIP, maps->vip},
+		{ LB_MAP_META, maps->meta },
+		{ LB_MAP_GENERATION, maps->generation },
+		{ LB_MAP_VIP, maps->vip },
 	};
 	struct pin_path folder = pins_folder(interface, PINS_STACK);
 	struct bpf_map *stats;

@@ -139,7 +139,7 @@ static int same_half(const struct image *image, uint32_t half)
 
 static int write_text(const struct map_set *set, uint32_t half, const char *text)
 {
-	struct lb_text_key key = {.generation = half};
+	struct lb_text_key key = { .generation = half };
 	size_t length = strlen(text) + 1;
 	char piece[LB_TEXT_PIECE];
 
@@ -159,7 +159,7 @@ static int write_text(const struct map_set *set, uint32_t half, const char *text
 
 static char *read_text(const struct map_set *set, uint32_t half)
 {
-	struct lb_text_key key = {.generation = half};
+	struct lb_text_key key = { .generation = half };
 	char piece[LB_TEXT_PIECE], *text = NULL;
 	size_t length = 0;
 
@@ -335,7 +335,7 @@ static int write_generation(const struct map_set *set, const struct plan *plan,
  */
 static int turn(const struct map_set *set, uint32_t half, struct reason *reason)
 {
-	struct lb_meta meta = {.magic = LB_MAGIC, .abi = LB_ABI, .active = half};
+	struct lb_meta meta = { .magic = LB_MAGIC, .abi = LB_ABI, .active = half };
 	uint32_t zero = 0;
 
 	if (bpf_map_update_elem(set->meta, &zero, &meta, BPF_ANY))

@@ -24,7 +24,7 @@ static int put_in_bucket(struct lb_bucket *bucket, const struct lb_slot *entry)
 
 int table_insert(struct lb_bucket *table, uint32_t buckets, const uint32_t *key, uint32_t value)
 {
-	struct lb_slot entry = {.value = value}, moved;
+	struct lb_slot entry = { .value = value }, moved;
 	uint32_t from = UINT32_MAX;
 
 	memcpy(entry.key, key, sizeof(entry.key));

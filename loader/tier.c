@@ -10,18 +10,18 @@
 #include "tier.h"
 
 static struct tier_info table[TIER_COUNT] = {
-	[TIER_OFFLOAD] = {.name = "offload",
-			  .program = LB_PROG_OFFLOAD,
-			  .xdp_flags = XDP_FLAGS_HW_MODE,
-			  .object = object_offload},
-	[TIER_DRIVER] = {.name = "driver",
-			 .program = LB_PROG_DRIVER,
-			 .xdp_flags = XDP_FLAGS_DRV_MODE,
-			 .object = object_driver},
-	[TIER_GENERIC] = {.name = "generic",
-			  .program = LB_PROG_GENERIC,
-			  .xdp_flags = XDP_FLAGS_SKB_MODE,
-			  .object = object_generic},
+	[TIER_OFFLOAD] = { .name = "offload",
+			   .program = LB_PROG_OFFLOAD,
+			   .xdp_flags = XDP_FLAGS_HW_MODE,
+			   .object = object_offload },
+	[TIER_DRIVER] = { .name = "driver",
+			  .program = LB_PROG_DRIVER,
+			  .xdp_flags = XDP_FLAGS_DRV_MODE,
+			  .object = object_driver },
+	[TIER_GENERIC] = { .name = "generic",
+			   .program = LB_PROG_GENERIC,
+			   .xdp_flags = XDP_FLAGS_SKB_MODE,
+			   .object = object_generic },
 };
 
 const struct tier_info *const tiers = table;
@@ -40,10 +40,10 @@ enum tier tier_by_name(const char *name)
 		const char *name;
 		enum tier tier;
 	} aliases[] = {
-		{"hw", TIER_OFFLOAD},
-		{"native", TIER_DRIVER},
-		{"drv", TIER_DRIVER},
-		{"skb", TIER_GENERIC},
+		{ "hw", TIER_OFFLOAD },
+		{ "native", TIER_DRIVER },
+		{ "drv", TIER_DRIVER },
+		{ "skb", TIER_GENERIC },
 	};
 
 	for (enum tier tier = 0; tier < TIER_COUNT; tier++)

@@ -43,7 +43,7 @@ const char *trace_verdict_name(uint32_t verdict)
 /* 192.0.0.8 is IPv4's dummy address (RFC 7600), 100:: is IPv6's discard prefix (RFC 6666). */
 static struct config_address stand_in_source(int family)
 {
-	struct config_address source = {.family = family};
+	struct config_address source = { .family = family };
 
 	config_address_parse(family == AF_INET ? "192.0.0.8" : "100::", &source);
 	return source;

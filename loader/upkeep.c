@@ -33,12 +33,12 @@ static void tell_failure(const char *what, const struct reason *reason)
 
 static void add_interface(struct upkeep *upkeep, const struct config_interface *wanted)
 {
-	upkeep->list[upkeep->n++] = (struct upkeep_interface){.wanted = *wanted};
+	upkeep->list[upkeep->n++] = (struct upkeep_interface){ .wanted = *wanted };
 }
 
 int upkeep_init(struct upkeep *upkeep, struct config *config, struct reason *reason)
 {
-	*upkeep = (struct upkeep){.config = config};
+	*upkeep = (struct upkeep){ .config = config };
 	upkeep->list = calloc(config->n_interfaces + 1, sizeof(*upkeep->list));
 	upkeep->unresolved = json_array();
 	if (!upkeep->list || !upkeep->unresolved) {
@@ -112,7 +112,7 @@ static void tell_applied(struct upkeep *upkeep, const char *interface, enum tier
 
 static void tell_walk(struct upkeep *upkeep, const char *interface, const struct walk *walk)
 {
-	static const char *const words[] = {"attached", "adopted", "replaced"};
+	static const char *const words[] = { "attached", "adopted", "replaced" };
 
 	for (enum tier tier = 0; tier < TIER_COUNT; tier++) {
 		const struct walk_tier *tried = &walk->tiers[tier];

@@ -24,7 +24,7 @@ void walk_request_init(struct walk_request *request, const char *interface,
 		.interface = interface,
 		.only = TIER_NONE,
 		.require = TIER_NONE,
-		.options = {.exclusive = true},
+		.options = { .exclusive = true },
 		.config = config,
 		.timeout_ms = NEIGHBOUR_TIMEOUT_MS,
 	};
@@ -79,7 +79,7 @@ static bool is_final(const struct reason *reason)
 static int try_tier(const struct walk_request *request, enum tier tier, struct walk_tier *result,
 		    bool *final)
 {
-	struct fill fill = {.request = request, .result = &result->applied};
+	struct fill fill = { .request = request, .result = &result->applied };
 	int error = attach_tier(request->interface, tier, &request->options, fill_maps, &fill,
 				&result->attachment, &result->outcome, &result->reason);
 

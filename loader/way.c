@@ -184,7 +184,7 @@ void way_links_free(struct way_links *links)
 
 const struct way_link *way_link(const struct way_links *links, uint32_t index)
 {
-	struct way_link key = {.index = index};
+	struct way_link key = { .index = index };
 
 	if (!links->n)
 		return NULL;
@@ -295,7 +295,7 @@ void way_neighbours_free(struct way_neighbours *set)
 struct way_neighbour *way_neighbour(const struct way_neighbours *set, uint32_t link,
 				    const struct config_address *address)
 {
-	struct way_neighbour key = {.link = link, .address = *address};
+	struct way_neighbour key = { .link = link, .address = *address };
 
 	if (!set->n)
 		return NULL;
@@ -431,7 +431,7 @@ int way_survey(struct mnl_socket *nl, const struct config *config, struct way_su
 {
 	int error;
 
-	*survey = (struct way_survey){.n = count_servers(config)};
+	*survey = (struct way_survey){ .n = count_servers(config) };
 	survey->routes = calloc(survey->n + 1, sizeof(*survey->routes));
 	survey->neighbours.list = calloc(survey->n + 1, sizeof(*survey->neighbours.list));
 	error = survey->routes && survey->neighbours.list ? way_links(nl, &survey->links) : -ENOMEM;

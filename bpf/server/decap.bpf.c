@@ -44,7 +44,7 @@ static LB_INLINE __u32 inner_version(__u32 protocol)
 
 static LB_INLINE int is_peer(__u32 ip_version, const __u8 *source, __u32 words)
 {
-	struct lb_peer peer = {.ip_version = ip_version};
+	struct lb_peer peer = { .ip_version = ip_version };
 
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < 4; i++)

@@ -22,8 +22,8 @@ static struct lb_cid_config make_config(__u32 server_id, __u32 nonce)
 static enum lb_reason decode(const struct lb_cid_config *config, __u32 length, __u8 *server_id)
 {
 	__u8 *octets = malloc(length);
-	struct lb_dcid dcid = {.octets = octets, .length = length};
-	__u32 words[4] = {0xaaaaaaaa, 0xaaaaaaaa, 0xaaaaaaaa, 0xaaaaaaaa};
+	struct lb_dcid dcid = { .octets = octets, .length = length };
+	__u32 words[4] = { 0xaaaaaaaa, 0xaaaaaaaa, 0xaaaaaaaa, 0xaaaaaaaa };
 	enum lb_reason reason;
 
 	assert_non_null(octets);
@@ -84,7 +84,7 @@ static void unreadable_body(void **state)
 	(void)state;
 	for (__u32 readable = 1; readable <= 14; readable++) {
 		__u8 *octets = calloc(1, readable);
-		struct lb_dcid dcid = {.octets = octets, .length = 20};
+		struct lb_dcid dcid = { .octets = octets, .length = 20 };
 
 		assert_non_null(octets);
 		assert_int_equal(lb_cid_server_id(&config, &dcid, octets + readable, words),

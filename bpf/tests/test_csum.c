@@ -59,8 +59,8 @@ static void word_is_its_two_halves(void **state)
  */
 static void header_that_one_fold_gets_wrong(void **state)
 {
-	static const __u8 header[] = {0x45, 0, 0,   60,	 0, 0, 0x40, 0,	  64,  4,
-				      0,    0, 192, 168, 0, 1, 192,  168, 186, 108};
+	static const __u8 header[] = { 0x45, 0, 0,   60,  0, 0, 0x40, 0,   64,	4,
+				       0,    0, 192, 168, 0, 1, 192,  168, 186, 108 };
 	__u32 sum = 0, words = 0;
 
 	(void)state;
@@ -87,7 +87,7 @@ static void ttl_less_one(void **state)
 {
 	(void)state;
 	for (__u32 ttl = 2; ttl < 256; ttl++) {
-		__u8 octets[4] = {ttl, LB_PROTO_UDP, ttl - 1, LB_PROTO_UDP};
+		__u8 octets[4] = { ttl, LB_PROTO_UDP, ttl - 1, LB_PROTO_UDP };
 		__u16 before, after;
 
 		memcpy(&before, octets, 2);

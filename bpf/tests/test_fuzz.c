@@ -38,7 +38,7 @@ static void make_payload(struct frame *frame, __u32 length)
 
 static void make_ipv6_headers(struct frame *frame, __u32 payload)
 {
-	static const __u8 kinds[] = {0, 43, 60, 51, 44};
+	static const __u8 kinds[] = { 0, 43, 60, 51, 44 };
 	__u8 kind[8], octets[8];
 	__u32 n = draw(3) ? draw(3) : draw(8), total = 0;
 
@@ -89,7 +89,7 @@ static void mutate(struct frame *frame)
 static struct lb_cid_config random_config(void)
 {
 	__u32 s = 1 + draw(15), n = 4 + draw(16 - s);
-	struct lb_cid_config config = {draw(8) ? LB_CID_CLEAR : LB_CID_UNSET, s, n, 0, {}};
+	struct lb_cid_config config = { draw(8) ? LB_CID_CLEAR : LB_CID_UNSET, s, n, 0, {} };
 
 	memset(config.mask, 0xff, s);
 	return config;
@@ -172,7 +172,7 @@ static void mutated_frames(void **unused)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(mutated_frames)};
+	const struct CMUnitTest tests[] = { cmocka_unit_test(mutated_frames) };
 
 	return cmocka_run_group_tests_name("fuzz", tests, NULL, NULL);
 }

@@ -51,7 +51,7 @@ static void buckets_stay_below_the_mask(void **state)
 
 static void slots_of_a_bucket(void **state)
 {
-	struct lb_table_key key = {{1, 2, 3, 4, 5}};
+	struct lb_table_key key = { { 1, 2, 3, 4, 5 } };
 	struct lb_bucket bucket = {};
 
 	(void)state;

@@ -71,7 +71,7 @@ static void fields_of_ipv6(void **state)
 
 static void vlan_tags(void **state)
 {
-	static const __u8 inner[4] = {0x81, 0x00, 0x00, 101};
+	static const __u8 inner[4] = { 0x81, 0x00, 0x00, 101 };
 	struct frame frame;
 	struct parsed parsed;
 
@@ -110,7 +110,7 @@ static void vlan_types(void **state)
 
 static void other_ethertypes(void **state)
 {
-	static const __u16 types[] = {0x0806, 0x8847, 0x0026, 0x0000, 0xffff};
+	static const __u16 types[] = { 0x0806, 0x8847, 0x0026, 0x0000, 0xffff };
 	struct frame frame;
 
 	(void)state;
@@ -229,7 +229,7 @@ static void padding(void **state)
 
 static void fragments(void **state)
 {
-	static const __u16 words[] = {0x2000, 0x6000, 0x0001, 0x1fff, 0x2001};
+	static const __u16 words[] = { 0x2000, 0x6000, 0x0001, 0x1fff, 0x2001 };
 	struct frame frame;
 
 	(void)state;
@@ -269,8 +269,8 @@ static void other_protocols(void **state)
 	}
 }
 
-static const __u8 extensions[] = {LB_PROTO_HOPOPTS, LB_PROTO_ROUTING, LB_PROTO_DSTOPTS,
-				  LB_PROTO_AH};
+static const __u8 extensions[] = { LB_PROTO_HOPOPTS, LB_PROTO_ROUTING, LB_PROTO_DSTOPTS,
+				   LB_PROTO_AH };
 
 static void each_extension(void **state)
 {

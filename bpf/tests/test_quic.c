@@ -41,7 +41,7 @@ static void short_header(void **state)
 /* 0 to 255 octets stated, in datagrams shorter and longer than that. */
 static void long_header(void **state)
 {
-	__u8 payload[300] = {0xc3, 0, 0, 0, 1};
+	__u8 payload[300] = { 0xc3, 0, 0, 0, 1 };
 	__u32 n = 0;
 
 	(void)state;
@@ -62,12 +62,12 @@ static void long_header(void **state)
 static void nothing_else_steers(void **state)
 {
 	static const __u8 versions[][4] = {
-		{0, 0, 0, 0},
-		{0x6b, 0x33, 0x43, 0xcf},
-		{0xff, 0, 0, 29},
-		{0x1a, 0x2a, 0x3a, 0x4a},
+		{ 0, 0, 0, 0 },
+		{ 0x6b, 0x33, 0x43, 0xcf },
+		{ 0xff, 0, 0, 29 },
+		{ 0x1a, 0x2a, 0x3a, 0x4a },
 	};
-	__u8 payload[40] = {0, 0, 0, 0, 1, 8};
+	__u8 payload[40] = { 0, 0, 0, 0, 1, 8 };
 	__u32 n = 0;
 
 	(void)state;
@@ -87,7 +87,7 @@ static void nothing_else_steers(void **state)
 /* The datagram goes on where nobody can read: no more than six octets are needed. */
 static void what_cannot_be_read(void **state)
 {
-	__u8 payload[6] = {0xc0, 0, 0, 0, 1, 20};
+	__u8 payload[6] = { 0xc0, 0, 0, 0, 1, 20 };
 	struct lb_dcid dcid;
 
 	(void)state;

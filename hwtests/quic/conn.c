@@ -344,7 +344,7 @@ static enum conn_verdict flush(struct conn *c)
 static void note_path(struct conn *c)
 {
 	const ngtcp2_path *path = ngtcp2_conn_get_path(c->quic);
-	union address now = {0};
+	union address now = { 0 };
 
 	memcpy(&now, path->remote.addr, path->remote.addrlen);
 	if (!memcmp(&now, &c->peer, sizeof(now)))
@@ -371,7 +371,7 @@ static void answer_late(struct conn *c, const struct datagram *dgram)
 
 enum conn_verdict conn_receive(struct conn *c, const ngtcp2_cid *dcid, const struct datagram *dgram)
 {
-	ngtcp2_pkt_info pi = {.ecn = dgram->ecn};
+	ngtcp2_pkt_info pi = { .ecn = dgram->ecn };
 	ngtcp2_path_storage ps;
 	int rc;
 

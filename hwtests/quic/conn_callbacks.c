@@ -73,7 +73,7 @@ static int recv_tx_key(ngtcp2_conn *quic, ngtcp2_crypto_level level, void *user)
 
 static void log_handshake(struct conn *c)
 {
-	gnutls_datum_t alpn = {NULL, 0};
+	gnutls_datum_t alpn = { NULL, 0 };
 	bool early = gnutls_session_get_flags(c->session) & GNUTLS_SFLAGS_EARLY_DATA;
 	const char *group = gnutls_group_get_name(gnutls_group_get(c->session));
 

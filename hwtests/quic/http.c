@@ -105,11 +105,11 @@ static nghttp3_ssize read_body(nghttp3_conn *lib, int64_t id, nghttp3_vec *vec, 
 
 static nghttp3_nv header(const char *name, const char *value)
 {
-	return (nghttp3_nv){.name = (uint8_t *)name,
-			    .value = (uint8_t *)value,
-			    .namelen = strlen(name),
-			    .valuelen = strlen(value),
-			    .flags = NGHTTP3_NV_FLAG_NONE};
+	return (nghttp3_nv){ .name = (uint8_t *)name,
+			     .value = (uint8_t *)value,
+			     .namelen = strlen(name),
+			     .valuelen = strlen(value),
+			     .flags = NGHTTP3_NV_FLAG_NONE };
 }
 
 static void set_page(struct stream *s, const char *text)
@@ -184,7 +184,7 @@ static void log_request(struct http *h, const struct stream *s, unsigned int sta
 
 static int answer(struct http *h, struct stream *s)
 {
-	nghttp3_data_reader reader = {.read_data = read_body};
+	nghttp3_data_reader reader = { .read_data = read_body };
 	nghttp3_nv headers[MAX_HEADERS];
 	const char *type;
 	unsigned int status = route(h, s, &type);

@@ -53,22 +53,22 @@ enum option_id {
 };
 
 static const struct option options[] = {
-	{"listen", required_argument, NULL, OPT_LISTEN},
-	{"cert", required_argument, NULL, OPT_CERT},
-	{"key", required_argument, NULL, OPT_KEY},
-	{"name", required_argument, NULL, OPT_NAME},
-	{"config-id", required_argument, NULL, OPT_CONFIG_ID},
-	{"server-id", required_argument, NULL, OPT_SERVER_ID},
-	{"nonce-length", required_argument, NULL, OPT_NONCE_LENGTH},
-	{"describe-length", no_argument, NULL, OPT_DESCRIBE_LENGTH},
-	{"no-length", no_argument, NULL, OPT_NO_LENGTH},
-	{"retry", no_argument, NULL, OPT_RETRY},
-	{"secret-file", required_argument, NULL, OPT_SECRET_FILE},
-	{"log", required_argument, NULL, OPT_LOG},
-	{"ready-fd", required_argument, NULL, OPT_READY_FD},
-	{"idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT},
-	{"help", no_argument, NULL, OPT_HELP},
-	{NULL, 0, NULL, 0},
+	{ "listen", required_argument, NULL, OPT_LISTEN },
+	{ "cert", required_argument, NULL, OPT_CERT },
+	{ "key", required_argument, NULL, OPT_KEY },
+	{ "name", required_argument, NULL, OPT_NAME },
+	{ "config-id", required_argument, NULL, OPT_CONFIG_ID },
+	{ "server-id", required_argument, NULL, OPT_SERVER_ID },
+	{ "nonce-length", required_argument, NULL, OPT_NONCE_LENGTH },
+	{ "describe-length", no_argument, NULL, OPT_DESCRIBE_LENGTH },
+	{ "no-length", no_argument, NULL, OPT_NO_LENGTH },
+	{ "retry", no_argument, NULL, OPT_RETRY },
+	{ "secret-file", required_argument, NULL, OPT_SECRET_FILE },
+	{ "log", required_argument, NULL, OPT_LOG },
+	{ "ready-fd", required_argument, NULL, OPT_READY_FD },
+	{ "idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
 };
 
 struct arguments {
@@ -119,7 +119,7 @@ static void server_id(struct cid_config *cid, const char *text)
 		usage_error("--server-id", text, "give 1 to 15 octets in hexadecimal");
 	cid->server_id_len = (uint8_t)(len / 2);
 	for (size_t i = 0; i < len / 2; i++) {
-		const char octet[3] = {text[2 * i], text[2 * i + 1], '\0'};
+		const char octet[3] = { text[2 * i], text[2 * i + 1], '\0' };
 
 		cid->server_id[i] = (uint8_t)strtoul(octet, NULL, 16);
 	}
@@ -253,7 +253,7 @@ static void block_signals(void)
 int main(int argc, char **argv)
 {
 	static struct server srv;
-	struct arguments args = {.ready_fd = -1};
+	struct arguments args = { .ready_fd = -1 };
 	int rc = EXIT_FAILURE;
 
 	srv.cid.config_id = CID_CONFIG_NONE;

@@ -15,7 +15,7 @@ static const char message[] = "READY=1\n";
 
 static int notify(const char *path)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	size_t len = strlen(path);
 	ssize_t n;
 	int fd;

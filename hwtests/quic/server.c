@@ -95,7 +95,7 @@ static void stray(struct server *srv, const struct cid_entry *dead, const ngtcp2
 
 static void first_initial(struct server *srv, const ngtcp2_pkt_hd *hd, const struct datagram *dgram)
 {
-	struct conn_origin origin = {.hd = hd};
+	struct conn_origin origin = { .hd = hd };
 	enum token_verdict token = check_token(srv, &origin, dgram);
 	struct cid_parts parts;
 	enum cid_class class = cid_classify(&srv->cid, hd->dcid.data, hd->dcid.datalen, &parts);
@@ -220,7 +220,7 @@ static void dispatch(struct server *srv, const struct datagram *dgram)
 static void receive(struct server *srv, struct udp *udp)
 {
 	static uint8_t buf[MAX_DATAGRAM];
-	struct datagram dgram = {.udp = udp, .data = buf};
+	struct datagram dgram = { .udp = udp, .data = buf };
 
 	/* A bounded batch: timers and the other sockets get their turn under load. */
 	for (int i = 0; i < MAX_BATCH; i++) {
@@ -264,7 +264,7 @@ static void log_summary(const struct stats *s)
 
 static int watch(int epoll, int fd, void *what)
 {
-	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = what};
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = what };
 
 	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev);
 }

@@ -72,9 +72,9 @@ void send_version_negotiation(struct server *srv, const ngtcp2_version_cid *vc,
 			      const struct datagram *dgram)
 {
 	/* RFC 9000 6.3: a reserved version keeps clients used to ones they do not know. */
-	uint32_t versions[] = {NGTCP2_PROTO_VER_V1, NGTCP2_PROTO_VER_V2_DRAFT,
-			       vc->version == GREASE_VERSION ? OTHER_GREASE_VERSION :
-							       GREASE_VERSION};
+	uint32_t versions[] = { NGTCP2_PROTO_VER_V1, NGTCP2_PROTO_VER_V2_DRAFT,
+				vc->version == GREASE_VERSION ? OTHER_GREASE_VERSION :
+								GREASE_VERSION };
 	/* Room for two connection IDs of the 255 octets that RFC 8999 allows. */
 	uint8_t buf[1024], first;
 

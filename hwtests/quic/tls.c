@@ -170,8 +170,8 @@ void tls_cleanup(struct tls *tls)
 
 gnutls_session_t tls_session(struct tls *tls, ngtcp2_crypto_conn_ref *ref)
 {
-	gnutls_datum_t ticket_key = {tls->ticket_key, sizeof(tls->ticket_key)};
-	gnutls_datum_t h3 = {(unsigned char *)"h3", 2};
+	gnutls_datum_t ticket_key = { tls->ticket_key, sizeof(tls->ticket_key) };
+	gnutls_datum_t h3 = { (unsigned char *)"h3", 2 };
 	gnutls_session_t session;
 
 	/*

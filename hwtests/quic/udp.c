@@ -98,7 +98,7 @@ ssize_t udp_receive(struct udp *u, uint8_t *buf, size_t size, union address *pee
 		char buf[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control;
-	struct iovec iov = {.iov_base = buf, .iov_len = size};
+	struct iovec iov = { .iov_base = buf, .iov_len = size };
 	struct msghdr msg = {
 		.msg_name = peer,
 		.msg_namelen = sizeof(*peer),
@@ -135,8 +135,8 @@ void udp_send(struct udp *u, const struct sockaddr *peer, socklen_t peer_len, ui
 	union {
 		char buf[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
-	} control = {0};
-	struct iovec iov = {.iov_base = (uint8_t *)buf, .iov_len = len};
+	} control = { 0 };
+	struct iovec iov = { .iov_base = (uint8_t *)buf, .iov_len = len };
 	struct msghdr msg = {
 		.msg_name = (struct sockaddr *)peer,
 		.msg_namelen = peer_len,

@@ -109,7 +109,7 @@ static void fields_and_defaults(void **state)
 	struct config_findings findings = {};
 	struct config *config = parse(valid, &findings);
 	const struct config_server *a = &config->pools[0].servers[0], *b = a + 1;
-	const uint8_t id[] = {0xc4, 0x60, 0x5e}, last[] = {0, 1, 2, 3, 4, 5, 6, 8};
+	const uint8_t id[] = { 0xc4, 0x60, 0x5e }, last[] = { 0, 1, 2, 3, 4, 5, 6, 8 };
 	char text[INET6_ADDRSTRLEN];
 
 	(void)state;
@@ -186,23 +186,23 @@ struct risk {
 };
 
 static const struct risk risks[] = {
-	{"version: 1\n", "vips", "none"},
-	{"version: 1\n" CIDS SERVERS(
-		 "{name: a, address: 10.0.0.1, server_ids: [{config: 0, id: c4605e}]}") VIPS,
-	 "pools[0].servers[0].server_ids", "no id in an active config"},
-	{"version: 1\n" CIDS SERVERS(A) VIPS, "cid_configs[1]", "no server"},
-	{"version: 1\ncid_configs: [{id: 2, server_id_length: 1, nonce_length: 4}]\n" SERVERS(
-		 "{name: a, address: 10.0.0.1, server_ids: [{config: 2, id: 01}, {config: 2, id: 02},"
-		 " {config: 2, id: 03}]}") VIPS,
-	 "pools[0]", "one in 683 "},
-	{"version: 1\ncid_configs: [{id: 2, server_id_length: 1, nonce_length: 4, state: retiring}]\n" SERVERS(
-		 "{name: a, address: 10.0.0.1, server_ids: [{config: 2, id: 01}]}") VIPS,
-	 "cid_configs", "none is active"},
-	{"version: 1\nfallback: {rows: 128}\n" SERVERS(A ", {name: b, address: 10.0.0.2}") VIPS,
-	 "fallback.rows", "uneven"},
-	{"version: 1\npools: [{name: web, servers: [" A "]}, {name: idle, servers: [" A
-	 "]}]\n" VIPS,
-	 "pools[1]", "no VIP"},
+	{ "version: 1\n", "vips", "none" },
+	{ "version: 1\n" CIDS SERVERS(
+		  "{name: a, address: 10.0.0.1, server_ids: [{config: 0, id: c4605e}]}") VIPS,
+	  "pools[0].servers[0].server_ids", "no id in an active config" },
+	{ "version: 1\n" CIDS SERVERS(A) VIPS, "cid_configs[1]", "no server" },
+	{ "version: 1\ncid_configs: [{id: 2, server_id_length: 1, nonce_length: 4}]\n" SERVERS(
+		  "{name: a, address: 10.0.0.1, server_ids: [{config: 2, id: 01}, {config: 2, id: 02},"
+		  " {config: 2, id: 03}]}") VIPS,
+	  "pools[0]", "one in 683 " },
+	{ "version: 1\ncid_configs: [{id: 2, server_id_length: 1, nonce_length: 4, state: retiring}]\n" SERVERS(
+		  "{name: a, address: 10.0.0.1, server_ids: [{config: 2, id: 01}]}") VIPS,
+	  "cid_configs", "none is active" },
+	{ "version: 1\nfallback: {rows: 128}\n" SERVERS(A ", {name: b, address: 10.0.0.2}") VIPS,
+	  "fallback.rows", "uneven" },
+	{ "version: 1\npools: [{name: web, servers: [" A "]}, {name: idle, servers: [" A
+	  "]}]\n" VIPS,
+	  "pools[1]", "no VIP" },
 };
 
 static void every_risk_has_its_warning(void **state)
@@ -254,13 +254,13 @@ static void canonical_json_is_read_back(void **state)
 
 static void wrong_json_is_refused(void **state)
 {
-	static const char *const texts[] = {"[]",
-					    "{}",
-					    "{\"version\": 2}",
-					    "null",
-					    "{\"version\": 1, \"pools\": {}}",
-					    "{\"version\": 1, \"vips\": [1.5]}",
-					    "{\"version\": 1, \"fallback\": {\"rows\": true}}"};
+	static const char *const texts[] = { "[]",
+					     "{}",
+					     "{\"version\": 2}",
+					     "null",
+					     "{\"version\": 1, \"pools\": {}}",
+					     "{\"version\": 1, \"vips\": [1.5]}",
+					     "{\"version\": 1, \"fallback\": {\"rows\": true}}" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

@@ -32,16 +32,16 @@ static void table_holds_what_limits_allow(void **state)
 {
 	enum { BUCKETS = 16384 };
 	struct lb_bucket *table = calloc(BUCKETS, sizeof(*table));
-	uint32_t absent[LB_KEY_WORDS] = {BUCKETS + 1, 2, 3, 4, 5};
+	uint32_t absent[LB_KEY_WORDS] = { BUCKETS + 1, 2, 3, 4, 5 };
 
 	(void)state;
 	for (uint32_t i = 1; i <= BUCKETS; i++) {
-		uint32_t key[LB_KEY_WORDS] = {i, 2, 3, 4, 5};
+		uint32_t key[LB_KEY_WORDS] = { i, 2, 3, 4, 5 };
 
 		assert_int_equal(table_insert(table, BUCKETS, key, i), 0);
 	}
 	for (uint32_t i = 1; i <= BUCKETS; i++) {
-		uint32_t key[LB_KEY_WORDS] = {i, 2, 3, 4, 5};
+		uint32_t key[LB_KEY_WORDS] = { i, 2, 3, 4, 5 };
 
 		assert_int_equal(find(table, BUCKETS, key), i);
 	}
@@ -56,7 +56,7 @@ static void full_table_is_an_error(void **state)
 
 	(void)state;
 	for (uint32_t i = 1; i <= 5 && !err; i++) {
-		uint32_t key[LB_KEY_WORDS] = {i};
+		uint32_t key[LB_KEY_WORDS] = { i };
 
 		err = table_insert(table, 2, key, i);
 		held += !err;
@@ -163,37 +163,41 @@ static void nobody_with_weight_leaves_rows_unset(void **state)
 
 /* Two pools of two servers, two VIPs: IPv4 and IPv6. */
 static struct config_server_id ids[4] = {
-	{.config = 0, .length = 2, .id = {0, 1}},
-	{.config = 0, .length = 2, .id = {0, 2}},
-	{.config = 3, .length = 15, .id = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}},
-	{.config = 0, .length = 2, .id = {0, 0}},
+	{ .config = 0, .length = 2, .id = { 0, 1 } },
+	{ .config = 0, .length = 2, .id = { 0, 2 } },
+	{ .config = 3, .length = 15, .id = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 } },
+	{ .config = 0, .length = 2, .id = { 0, 0 } },
 };
 static struct config_server web[2] = {
-	{.name = "a",
-	 .address = {AF_INET, {10, 0, 0, 1}},
-	 .weight = 100,
-	 .n_ids = 1,
-	 .ids = &ids[0]},
-	{.name = "b",
-	 .address = {AF_INET, {10, 0, 0, 2}},
-	 .weight = 100,
-	 .n_ids = 1,
-	 .ids = &ids[1]},
+	{ .name = "a",
+	  .address = { AF_INET, { 10, 0, 0, 1 } },
+	  .weight = 100,
+	  .n_ids = 1,
+	  .ids = &ids[0] },
+	{ .name = "b",
+	  .address = { AF_INET, { 10, 0, 0, 2 } },
+	  .weight = 100,
+	  .n_ids = 1,
+	  .ids = &ids[1] },
 };
 static struct config_server api[2] = {
-	{.name = "a", .address = {AF_INET6, {0xfd, 1}}, .weight = 100, .n_ids = 2, .ids = &ids[2]},
-	{.name = "c",
-	 .address = {AF_INET, {10, 0, 0, 4}},
-	 .weight = 100,
-	 .mode = CONFIG_MODE_L2DSR,
-	 .state = CONFIG_DRAIN},
+	{ .name = "a",
+	  .address = { AF_INET6, { 0xfd, 1 } },
+	  .weight = 100,
+	  .n_ids = 2,
+	  .ids = &ids[2] },
+	{ .name = "c",
+	  .address = { AF_INET, { 10, 0, 0, 4 } },
+	  .weight = 100,
+	  .mode = CONFIG_MODE_L2DSR,
+	  .state = CONFIG_DRAIN },
 };
-static struct config_pool pools[2] = {{"web", 2, web}, {"api", 2, api}};
+static struct config_pool pools[2] = { { "web", 2, web }, { "api", 2, api } };
 static struct config_vip vips[2] = {
-	{"four", {AF_INET, {192, 0, 2, 1}}, 443, 0},
-	{"six", {AF_INET6, {0x20, 1, 0xd, 0xb8}}, 8443, 1},
+	{ "four", { AF_INET, { 192, 0, 2, 1 } }, 443, 0 },
+	{ "six", { AF_INET6, { 0x20, 1, 0xd, 0xb8 } }, 8443, 1 },
 };
-static struct config_cid cids[2] = {{0, 2, 4, CONFIG_ACTIVE}, {3, 15, 4, CONFIG_RETIRING}};
+static struct config_cid cids[2] = { { 0, 2, 4, CONFIG_ACTIVE }, { 3, 15, 4, CONFIG_RETIRING } };
 static struct config config = {
 	.n_cids = 2,
 	.n_pools = 2,
@@ -202,7 +206,7 @@ static struct config config = {
 	.pools = pools,
 	.vips = vips,
 	.rows = 256,
-	.limits = {.servers = 7, .server_ids = 8, .vips = 3, .pools = 2},
+	.limits = { .servers = 7, .server_ids = 8, .vips = 3, .pools = 2 },
 };
 
 static struct plan *build(const json_t *before, const struct plan_hop *hops)
@@ -248,7 +252,8 @@ static void plan_holds_vips_and_server_ids(void **state)
 static void draining_servers_have_no_rows_but_an_entry(void **state)
 {
 	struct plan_hop hops[4] = {
-		{.resolved = true}, {}, {.resolved = true}, {.resolved = true, .egress = 7}};
+		{ .resolved = true }, {}, { .resolved = true }, { .resolved = true, .egress = 7 }
+	};
 	struct plan *plan = build(NULL, hops);
 
 	(void)state;

@@ -33,14 +33,14 @@ static void every_exit_status_is_of_the_table(void **state)
 {
 	(void)state;
 	for (enum reason_code code = 0; code < REASON_COUNT; code++) {
-		struct reason reason = {.code = code};
+		struct reason reason = { .code = code };
 
 		assert_in_range(reason_exit(&reason), 0, 8);
 	}
-	assert_int_equal(reason_exit(&(struct reason){.code = REASON_MTU}), 3);
-	assert_int_equal(reason_exit(&(struct reason){.code = REASON_NO_PERMISSION}), 4);
-	assert_int_equal(reason_exit(&(struct reason){.code = REASON_NO_INTERFACE}), 5);
-	assert_int_equal(reason_exit(&(struct reason){.code = REASON_NOT_ATTACHED}), 7);
+	assert_int_equal(reason_exit(&(struct reason){ .code = REASON_MTU }), 3);
+	assert_int_equal(reason_exit(&(struct reason){ .code = REASON_NO_PERMISSION }), 4);
+	assert_int_equal(reason_exit(&(struct reason){ .code = REASON_NO_INTERFACE }), 5);
+	assert_int_equal(reason_exit(&(struct reason){ .code = REASON_NOT_ATTACHED }), 7);
 }
 
 /* Sentences of net/core/dev.c and of drivers, with the errno each comes with. */
@@ -51,30 +51,30 @@ static void a_sentence_tells_more_than_its_errno(void **state)
 		const char *sentence;
 		enum reason_code code;
 	} rows[] = {
-		{ERANGE, "veth: Peer MTU is too large to set XDP", REASON_MTU},
-		{EINVAL, "virtio_net: MTU too large to enable XDP without frags", REASON_MTU},
-		{ENOSPC, "veth: XDP expects number of rx queues not less than peer tx queues",
-		 REASON_QUEUES},
-		{EOPNOTSUPP, "can't set XDP while LRO is on, disable LRO first", REASON_LRO},
-		{EOPNOTSUPP,
-		 "virtio_net: Can't set XDP while host is implementing GRO_HW/CSUM, disable "
-		 "GRO_HW/CSUM first",
-		 REASON_RECEIVE_OFFLOADS},
-		{EEXIST, "Native and generic XDP can't be active at the same time",
-		 REASON_BUSY_OTHER_MODE},
-		{EBUSY, "XDP program already attached", REASON_BUSY_FOREIGN_PROGRAM},
-		{EEXIST, "Active program does not match expected", REASON_BUSY_FOREIGN_PROGRAM},
-		{EBUSY, "Can't replace active BPF XDP link", REASON_BUSY_LINK},
-		{EEXIST, "Cannot attach when an upper device already has a program",
-		 REASON_BUSY_UPPER_DEVICE},
-		{EOPNOTSUPP, "Underlying driver does not support XDP in native mode",
-		 REASON_NO_NATIVE},
-		{EBUSY, "FW does not support live reload", REASON_BUSY_FOREIGN_PROGRAM},
-		{EOPNOTSUPP, "potential packet access beyond HW packet split boundary",
-		 REASON_PACKET_SPLIT},
-		{EINVAL, "[nfp] unsupported function id: 5", REASON_HELPER},
-		{EINVAL, "[nfp] stack too large: program 520 > FW stack 512", REASON_STACK},
-		{EINVAL, "[nfp] instruction 0x9c not supported", REASON_INSTRUCTION},
+		{ ERANGE, "veth: Peer MTU is too large to set XDP", REASON_MTU },
+		{ EINVAL, "virtio_net: MTU too large to enable XDP without frags", REASON_MTU },
+		{ ENOSPC, "veth: XDP expects number of rx queues not less than peer tx queues",
+		  REASON_QUEUES },
+		{ EOPNOTSUPP, "can't set XDP while LRO is on, disable LRO first", REASON_LRO },
+		{ EOPNOTSUPP,
+		  "virtio_net: Can't set XDP while host is implementing GRO_HW/CSUM, disable "
+		  "GRO_HW/CSUM first",
+		  REASON_RECEIVE_OFFLOADS },
+		{ EEXIST, "Native and generic XDP can't be active at the same time",
+		  REASON_BUSY_OTHER_MODE },
+		{ EBUSY, "XDP program already attached", REASON_BUSY_FOREIGN_PROGRAM },
+		{ EEXIST, "Active program does not match expected", REASON_BUSY_FOREIGN_PROGRAM },
+		{ EBUSY, "Can't replace active BPF XDP link", REASON_BUSY_LINK },
+		{ EEXIST, "Cannot attach when an upper device already has a program",
+		  REASON_BUSY_UPPER_DEVICE },
+		{ EOPNOTSUPP, "Underlying driver does not support XDP in native mode",
+		  REASON_NO_NATIVE },
+		{ EBUSY, "FW does not support live reload", REASON_BUSY_FOREIGN_PROGRAM },
+		{ EOPNOTSUPP, "potential packet access beyond HW packet split boundary",
+		  REASON_PACKET_SPLIT },
+		{ EINVAL, "[nfp] unsupported function id: 5", REASON_HELPER },
+		{ EINVAL, "[nfp] stack too large: program 520 > FW stack 512", REASON_STACK },
+		{ EINVAL, "[nfp] instruction 0x9c not supported", REASON_INSTRUCTION },
 	};
 
 	(void)state;
