@@ -8,7 +8,7 @@ other servers defines a fixture of the same name in its own file.
 from __future__ import annotations
 
 import os
-from typing import Iterator, Literal
+from typing import Callable, Iterator, Literal, TypeVar
 
 import pytest
 
@@ -16,6 +16,7 @@ from hwtests.lab import Bed, Certificate, LabError, Loader, QuicServers
 from hwtests.lab.bed import built
 
 HostTier = Literal["driver", "generic"]
+T = TypeVar("T")
 HOST_TIERS: tuple[HostTier, HostTier] = ("driver", "generic")
 
 
@@ -56,7 +57,7 @@ def servers(bed: Bed) -> Iterator[QuicServers]:
         yield running
 
 
-def _or_fail(make):  # type: ignore[no-untyped-def]
+def _or_fail(make: Callable[[], T]) -> T:
     """One line for what was not built, in place of a traceback."""
     try:
         return make()
@@ -64,7 +65,7 @@ def _or_fail(make):  # type: ignore[no-untyped-def]
         pytest.fail(str(missing), pytrace=False)
 
 
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)  # type: ignore[misc]
 def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     """One line, last of all, that a person and a script can read."""
     yield

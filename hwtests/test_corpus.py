@@ -24,10 +24,11 @@ from scapy.layers.l2 import Ether  # type: ignore[import]
 from scapy.utils import PcapReader, PcapWriter, checksum, hexdump  # type: ignore[import]
 
 from hwtests.lab.bed import built
-from hwtests.oracle import Decision, Model
+from hwtests.oracle import Decision, Model, vectors
 from hwtests.oracle.corpus import (LEGAL_PAIRS, Case, Config, Scenario, ether, ip4, ip6, long,
                                    scenarios, short, udp)
-from hwtests.oracle.plan import Tier, reasons
+from hwtests.oracle.lookup3 import hashlittle2
+from hwtests.oracle.plan import TREE, Tier, reasons
 
 TierName = Literal["driver", "generic", "offload"]
 TIERS: tuple[TierName, ...] = ("driver", "generic", "offload")
@@ -175,7 +176,22 @@ def test_hex_is_the_same_as_a_capture(tmp_path: Path) -> None:
         assert line == wanted
 
 
-# The corpus itself.
+# The oracle and the corpus themselves.
+
+
+def test_oracle_hash_gives_the_published_results() -> None:
+    text = b"Four score and seven years ago"
+    assert hashlittle2(b"") == (0xdeadbeef, 0xdeadbeef)
+    assert hashlittle2(b"", 0, 0xdeadbeef) == (0xbd5b7dde, 0xdeadbeef)
+    assert hashlittle2(b"", 0xdeadbeef, 0xdeadbeef) == (0x9c093ccd, 0xbd5b7dde)
+    assert hashlittle2(text) == (0x17770551, 0xce7226e6)
+    assert hashlittle2(text, 0, 1) == (0xe3607cae, 0xbd371de4)
+    assert hashlittle2(text, 1, 0) == (0xcd628161, 0x6cbea4b3)
+
+
+def test_vectors_of_the_unit_tests_are_current() -> None:
+    assert (TREE / "bpf/tests/hash_vectors.h").read_text() == vectors.header(), \
+        "python3 -m hwtests.oracle.vectors > bpf/tests/hash_vectors.h"
 
 
 def test_corpus_reaches_every_reason() -> None:
@@ -201,7 +217,8 @@ def test_oracle_sums_and_lengths() -> None:
 
 
 def test_drained_servers_are_reached_by_cid_alone() -> None:
-    by_cid, by_hash = set(), set()
+    by_cid: set[str | None] = set()
+    by_hash: set[str | None] = set()
     for decision in _expected("main"):
         (by_cid if decision.reason == "cid" else by_hash).add(decision.server)
     assert {"web-drain", "web-zero"} <= by_cid
@@ -258,17 +275,19 @@ def _servers(draw: st.DrawFn, pool: int, cids: dict[int, tuple[int, int]]
 
 @st.composite
 def _frames(draw: st.DrawFn, config: Config) -> bytes:
-    vip = draw(st.sampled_from(config["vips"]))
+    vips: list[dict[str, Any]] = config["vips"]
+    vip = draw(st.sampled_from(vips))
     pool = next(p for p in config["pools"] if p["name"] == vip["pool"])
-    known = [entry for server in pool["servers"] for entry in server["server_ids"]]
-    dcid = draw(st.binary(max_size=30))
-    if known and draw(st.booleans()):
+    known: list[dict[str, Any]] = [
+        entry for server in pool["servers"] for entry in server["server_ids"]]
+    dcid, routable = draw(st.binary(max_size=30)), draw(st.booleans())
+    if known and routable:
         entry = draw(st.sampled_from(known))
         dcid = (bytes([entry["config"] << 5 | draw(st.integers(0, 31))])
                 + bytes.fromhex(entry["id"]) + draw(st.binary(min_size=3, max_size=20)))
-    form = draw(st.booleans())
-    payload = short(dcid, draw(st.integers(0, 3))) if form else long(
-        dcid, stated=draw(st.sampled_from([None, None, None, 0, 8, 255])))
+    payload = long(dcid, stated=draw(st.sampled_from([None, None, None, 0, 8, 255])))
+    if draw(st.booleans()):
+        payload = short(dcid, draw(st.integers(0, 3)))
     ttl, tos = draw(st.sampled_from([64, 64, 64, 1, 2])), draw(_octet)
     port = draw(st.sampled_from([vip["port"]] * 7 + [vip["port"] ^ 1]))
     header = (ip6(vip["address"], hlim=ttl, tc=tos) if ":" in vip["address"]
@@ -299,7 +318,7 @@ def _random_case(drawn: tuple[Config, list[bytes]]) -> tuple[Model, list[Case], 
             [model.route(frame) for frame in frames])
 
 
-@_bounded(60)
+@_bounded(60)  # type: ignore[misc]
 @given(_random())
 def test_program_at_random(drawn: tuple[Config, list[bytes]]) -> None:
     model, cases, expected = _random_case(drawn)
@@ -311,7 +330,7 @@ def test_program_at_random(drawn: tuple[Config, list[bytes]]) -> None:
             tier.close()
 
 
-@_bounded(40)
+@_bounded(40)  # type: ignore[misc]
 @given(_random())
 def test_trace_at_random(drawn: tuple[Config, list[bytes]]) -> None:
     _, cases, expected = _random_case(drawn)

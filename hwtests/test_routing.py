@@ -15,7 +15,7 @@ import random
 import socket
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Iterator, Literal
+from typing import Any, Iterable, Iterator, Literal, Mapping
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP  # type: ignore[import]
@@ -26,7 +26,7 @@ from scapy.packet import Packet, Raw  # type: ignore[import]
 from hwtests.conftest import HOST_TIERS, HostTier
 from hwtests.lab import Bed, Family, Host, Loader, Wire
 from hwtests.lab.bed import FAMILIES, client4, client6
-from hwtests.oracle import Model
+from hwtests.oracle import Decision, Model
 from hwtests.oracle.corpus import cid, long, short
 
 Config = dict[str, Any]
@@ -38,8 +38,9 @@ each_family = pytest.mark.parametrize("family", FAMILIES)
 each_way = pytest.mark.parametrize("way", WAYS)
 
 
-def make_config(bed: Bed, way: Way = "ipip4", **servers: dict[str, Any]) -> Config:
-    """Both VIPs before all servers; servers: what differs in single ones, by name."""
+def make_config(bed: Bed, way: Way = "ipip4",
+                changes: Mapping[str, Mapping[str, Any]] | None = None) -> Config:
+    """Both VIPs before all servers; changes: what differs in single servers, by name."""
     family: Family = 6 if way == "ipip6" else 4
     return {
         "version": 1,
@@ -52,7 +53,7 @@ def make_config(bed: Bed, way: Way = "ipip4", **servers: dict[str, Any]) -> Conf
             {"name": host.name, "address": host.address(family),
              "server_ids": [{"config": 0, "id": f"{host.index:02x}"},
                             {"config": 3, "id": f"{host.index:016x}"}],
-             **servers.get(host.name, {})} for host in bed.servers]}],
+             **(changes or {}).get(host.name, {})} for host in bed.servers]}],
         "vips": [{"name": f"v{family}", "address": bed.vip(family), "port": bed.port,
                   "pool": "web"} for family in FAMILIES],
     }
@@ -108,13 +109,13 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
 
 
 def frame_to(bed: Bed, family: Family, payload: bytes, *, sport: int = 4000, source: int = 0,
-             tags: tuple[int, ...] = (), **fields: Any) -> bytes:
+             tags: tuple[int, ...] = (), traffic_class: int = 0) -> bytes:
     """A frame from the client to the VIP."""
     link: Packet = Ether(src=bed.client_mac, dst=bed.lb_mac)
     for position, tag in enumerate(tags):
         link = link / (Dot1AD(vlan=tag) if position + 1 < len(tags) else Dot1Q(vlan=tag))
-    header = (IP(src=client4(source), dst=bed.vip4, id=7, **fields) if family == 4
-              else IPv6(src=client6(source), dst=bed.vip6, **fields))
+    header = (IP(src=client4(source), dst=bed.vip4, id=7, tos=traffic_class) if family == 4
+              else IPv6(src=client6(source), dst=bed.vip6, tc=traffic_class))
     return bytes(link / header / UDP(sport=sport, dport=bed.port) / Raw(payload))
 
 
@@ -186,8 +187,8 @@ def some_payloads() -> Iterator[bytes]:
 @each_family
 def test_frames_arrive_as_they_must(stage: Stage, way: Way, family: Family) -> None:
     stage.apply(make_config(stage.bed, way))
-    traffic = {4: "tos", 6: "tc"}[family]
-    check(stage, [frame_to(stage.bed, family, payload, sport=4000 + sport, **{traffic: mark})
+    check(stage, [frame_to(stage.bed, family, payload, sport=4000 + sport,
+                           traffic_class=mark)
                   for payload in some_payloads() for sport in range(3) for mark in (0, 0xb9)])
 
 
@@ -196,7 +197,7 @@ def test_full_frames(stage: Stage) -> None:
     for way in WAYS:
         stage.apply(make_config(stage.bed, way))
         check(stage, [frame_to(stage.bed, family, short(cid(0, "01", 4), size - 7))
-                      for family, size in ((4, 1472), (6, 1452))])
+                      for family, size in zip(FAMILIES, (1472, 1452))])
 
 
 def test_source_of_the_route(stage: Stage) -> None:
@@ -266,7 +267,8 @@ def test_first_flight_goes_one_way(stage: Stage, family: Family) -> None:
 
 def test_shares_follow_the_weights(stage: Stage) -> None:
     weights = {"s1": 300, "s2": 100, "s3": 50}
-    stage.apply(make_config(stage.bed, **{name: {"weight": n} for name, n in weights.items()}))
+    stage.apply(make_config(stage.bed, changes={
+        name: {"weight": n} for name, n in weights.items()}))
     rng, flows = random.Random(3), 3000
     got = check(stage, [frame_to(stage.bed, FAMILIES[n % 2], long(b"\xff" * 8, rest=0),
                                  sport=rng.randrange(1024, 65536), source=rng.randrange(4))
@@ -286,7 +288,7 @@ def test_leaving_servers_keep_their_connections(stage: Stage, change: dict[str, 
              for n in range(20)]
     stage.apply(make_config(bed))
     before = check(stage, new)
-    stage.apply(make_config(bed, s2=change))
+    stage.apply(make_config(bed, changes={"s2": change}))
     after = check(stage, new)
     assert before["s2"] and not after["s2"]
     assert len(check(stage, known)["s2"]) == len(known)
@@ -298,7 +300,8 @@ def test_leaving_servers_keep_their_connections(stage: Stage, change: dict[str, 
 
 def test_no_server_for_new_connections(stage: Stage) -> None:
     bed = stage.bed
-    stage.apply(make_config(bed, s1={"weight": 0}, s2={"weight": 0}, s3={"state": "drain"}))
+    stage.apply(make_config(bed, changes={
+        "s1": {"weight": 0}, "s2": {"weight": 0}, "s3": {"state": "drain"}}))
     before = stage.stats()["reasons"]["no_server"]["packets"]
     got = deliver(stage, [frame_to(bed, 4, long(b"\xff" * 8), sport=n) for n in range(10)])
     assert not any(got.values())
@@ -308,7 +311,7 @@ def test_no_server_for_new_connections(stage: Stage) -> None:
 def test_server_without_a_way(stage: Stage) -> None:
     """Its packets are passed and counted; the others' are not touched by it."""
     bed = stage.bed
-    config = make_config(bed, s3={"address": "198.51.100.99"})
+    config = make_config(bed, changes={"s3": {"address": "198.51.100.99"}})
     stage.apply(config)
     before = stage.stats()["reasons"]["no_next_hop"]["packets"]
     lost = [frame_to(bed, 4, short(cid(0, "03", 4)), sport=n) for n in range(5)]
@@ -386,7 +389,7 @@ def _difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tupl
     return {name: change for name, change in changes.items() if change != (0, 0)}
 
 
-def _sums(pairs: Iterator[tuple[str | None, int]]) -> dict[str, tuple[int, int]]:
+def _sums(pairs: Iterable[tuple[str | None, int]]) -> dict[str, tuple[int, int]]:
     packets: Counter[str] = Counter()
     octets: Counter[str] = Counter()
     for name, length in pairs:
@@ -418,17 +421,22 @@ def test_counters_add_up(stage: Stage) -> None:
     assert {k: v for k, v in counted.items() if k not in own} \
         == {k: v for k, v in expected.items() if k not in own}
     assert all(counted[k] >= expected[k] for k in own & set(expected))
-    for section, name in (("vips", lambda d: d.vip), ("configs", lambda d: (
-            None if d.config_id is None else str(d.config_id))), (
-            "servers", lambda d: d.server and f"{d.pool}/{d.server}")):
+    for section in ("vips", "configs", "servers"):
         assert _difference(before[section], after[section]) == _sums(
-            (name(decision), length) for decision, length in decisions), section
+            (_counted_under(decision)[section], length) for decision, length in decisions), section
 
     for stats in (before, after):
         for unit in ("packets", "octets"):
             assert stats["total"][unit] == sum(r[unit] for r in stats["reasons"].values())
     if not bed.plan.one_link:
         assert after["total"]["packets"] - before["total"]["packets"] == sent_after - sent
+
+
+def _counted_under(decision: Decision) -> dict[str, str | None]:
+    """The names that ``loader stats`` gives what a frame counts for."""
+    return {"vips": decision.vip,
+            "configs": None if decision.config_id is None else str(decision.config_id),
+            "servers": None if decision.server is None else f"{decision.pool}/{decision.server}"}
 
 
 def _transmitted(bed: Bed) -> int:

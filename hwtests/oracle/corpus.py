@@ -386,9 +386,9 @@ def _vips() -> Iterator[tuple[str, str, bytes]]:
 def _long_headers() -> Iterator[tuple[str, str, bytes]]:
     body = (cid(0, "02", 4) + bytes(range(250)))[:255]
     for stated in range(256):
-        family = both(long(body[:stated], rest=3))
-        for name, frame in family if stated < 24 else islice(family, 1):
-            yield f"long/dcid-{stated}-{name}", "any length of RFC 8999", frame
+        frames = both(long(body[:stated], rest=3))
+        for family, frame in frames if stated < 24 else islice(frames, 1):
+            yield f"long/dcid-{stated}-{family}", "any length of RFC 8999", frame
     for stated in (1, 6, 7, 20, 21, 255):
         payload = long(body[:stated])[:6 + stated]
         for short_by in (0, 1, 2):

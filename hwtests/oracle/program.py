@@ -123,7 +123,8 @@ class Program:
 
     def counts(self, name: str) -> list[tuple[int, int]]:
         """Packets and octets of every entry of a counter map, summed over the CPUs."""
-        info, found = self.maps[name], []
+        info = self.maps[name]
+        found: list[tuple[int, int]] = []
         copies = possible_cpus() if info.type == _PERCPU_ARRAY else 1
         value = (ctypes.c_uint64 * (2 * copies))()
         while self._lib.bpf_map_lookup_elem(info.fd, len(found).to_bytes(4, "little"),
