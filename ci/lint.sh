@@ -108,5 +108,5 @@ stage mypy types
 for check in licence paths length packages; do
 	stage "$check" tree "$check"
 done
-echo "lint: $passed passed, $failed failed"
+echo "$passed passed, $failed failed, 0 skipped"
 [ $failed = 0 ]

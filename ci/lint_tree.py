@@ -55,15 +55,18 @@ def length(files: list[Path]) -> Iterator[str]:
 
 # Programs, Python modules and C headers that a file uses, as places below /usr.
 
+# Looked for from every place, because the first command of a line may take another one as argument.
 SHELL_COMMAND = re.compile(
-    r"(?:^|[|;&(]|\b(?:then|do|else|if|while|exec|xargs|command -v|needs|timeout [\w.]+)\s|!\s)"
-    r"\s*@?([a-z][a-z0-9.+-]*)(?=[\s)]|$)", re.MULTILINE)
+    r"(?=(?:^|[|;&(!]|\b(?:then|do|else|if|while|exec|xargs|command -v|needs|timeout [\w.]+)\s)"
+    r"\s*@?([a-z][a-z0-9.+-]*)(?:[\s)]|$))", re.MULTILINE)
 PYTHON_COMMAND = re.compile(r"\[\s*\"([a-z][a-z0-9.+-]*)\"\s*,")
 PYTHON_IMPORT = re.compile(r"^\s*(?:import|from)\s+(\w+)", re.MULTILINE)
 INCLUDE = re.compile(r"^#include <([^>]+)>", re.MULTILINE)
 
 
 def uses(path: Path, triplet: str) -> Iterator[str]:
+    if not is_source(path):
+        return
     text = path.read_text()
     if path.suffix in {".c", ".h"}:
         for header in INCLUDE.findall(text):
@@ -72,7 +75,7 @@ def uses(path: Path, triplet: str) -> Iterator[str]:
     elif path.suffix == ".py":
         yield from (f"lib/python3/dist-packages/{name}" for name in PYTHON_IMPORT.findall(text))
         yield from (f"bin/{name}" for name in PYTHON_COMMAND.findall(text))
-    elif is_source(path) and path.suffix not in {".S", ".scd"}:
+    elif path.suffix not in {".S", ".scd"}:
         lines = (line.split(" #")[0] for line in text.splitlines() if not line.startswith("#"))
         yield from (f"bin/{name}" for name in SHELL_COMMAND.findall("\n".join(lines)))
 
