@@ -17,8 +17,7 @@ MANDIR ?= $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSCONFDIR ?= /etc
 
-# For the scripts of ci/.
-export BUILD PYTHON DESTDIR PREFIX SBINDIR LIBEXECDIR MANDIR UNITDIR SYSCONFDIR
+export BUILD PYTHON
 
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror
@@ -52,7 +51,8 @@ demo: ## real clients and servers through the balancer, in namespaces (root); in
 
 install: all ## to DESTDIR, PREFIX, SBINDIR, LIBEXECDIR, MANDIR, UNITDIR, SYSCONFDIR
 install uninstall:
-	$(Q)ci/place.sh $@
+	$(Q)DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) SBINDIR=$(SBINDIR) LIBEXECDIR=$(LIBEXECDIR) \
+		MANDIR=$(MANDIR) UNITDIR=$(UNITDIR) SYSCONFDIR=$(SYSCONFDIR) ci/place.sh $@
 
 uninstall: ## what install put there, and nothing else
 

@@ -63,7 +63,7 @@ add_unit()
 	passed=$((passed + good - left)) failed=$((failed + bad)) skipped=$((skipped + left))
 }
 
-[ -n "${SHUNT_NO_INSTALL-}" ] || prepare install ci/install.sh build test lint
+prepare install ci/install.sh build test lint
 prepare build make -j "$(nproc)" everything
 
 echo "== lint"
@@ -79,4 +79,5 @@ timeout --foreground -s INT -k 60 1020 "$python" -u -m pytest -q --tb=short --co
 	tee "$logs/pytest.log"
 add_last_line "$logs/pytest.log"
 
+echo "== all of it"
 total
