@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # Unit tests in C, under AddressSanitizer and UBSan: each test_*.c is one program. A test of the loader
-# names the loader's files it needs in a line " * Links: config.c out.c" of its opening comment.
+# names the loader's files it needs in a line " * Links: config.c out.c" of its opening comment; other
+# libraries than cmocka stand in a line " * Libraries: -lgnutls".
 
 UNIT_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O1 -g $(WARNINGS) -Wno-unknown-pragmas -I bpf/include \
 	-fsanitize=address,undefined -fno-sanitize-recover=all
@@ -8,10 +9,12 @@ UNIT_HEADERS := $(patsubst bpf/tests/%.c,$(BUILD)/tests/%,$(wildcard bpf/tests/t
 UNIT_LOADER := $(patsubst loader/tests/%.c,$(BUILD)/tests/loader/%,$(wildcard loader/tests/test_*.c))
 UNIT_PROGRAMS := $(UNIT_HEADERS) $(UNIT_LOADER)
 
+unit_libraries = $(shell sed -n 's/^ \* Libraries: //p' $(1))
+
 $(UNIT_HEADERS): $(BUILD)/tests/%: bpf/tests/%.c bpf/tests/build.mk
 	@echo "  CC    $@"
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(UNIT_CFLAGS) -I bpf/tests -MMD -MP $< -o $@ -lcmocka
+	$(Q)$(CC) $(UNIT_CFLAGS) -I bpf/tests -MMD -MP $< -o $@ -lcmocka $(call unit_libraries,$<)
 
 $(BUILD)/tests/loader.o/%.o: loader/%.c bpf/tests/build.mk
 	@echo "  CC    $@"
