@@ -127,6 +127,8 @@ struct lb_bucket {
 enum lb_algorithm {
 	LB_CID_UNSET = 0,
 	LB_CID_CLEAR = 1,
+	LB_CID_SINGLE_PASS = 2, /* with a key, server id and nonce of 16 octets together */
+	LB_CID_FOUR_PASS = 3, /* with a key, any other length */
 };
 
 /* cid_config_map[generation's base + config id] */
