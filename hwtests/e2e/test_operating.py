@@ -8,12 +8,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from hwtests.lab import Process, gtlsclient
 from hwtests.lab.bed import Family
 from hwtests.lab.clients import finish_gtlsclient, require_ok, start_gtlsclient
 
 from .site import BASE, Site, Tier, check_sums, held
-from .test_moving import ANSWERED, CONFIRMED, LONG, drain_home, stayed
+from .test_moving import ANSWERED, CONFIRMED, LONG, drain_home
 
 ADDED = "s3"
 

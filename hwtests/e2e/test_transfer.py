@@ -12,7 +12,7 @@ from hwtests.lab import CidConfig, GtlsResult, chromium, gtlsclient, gtlsserver
 from hwtests.lab.bed import FAMILIES, Family
 from hwtests.lab.clients import finish_gtlsclient, require_ok, start_gtlsclient
 
-from .site import BASE, Account, Site, Unroutable
+from .site import BASE, SOURCE4, SOURCE6, Account, Site, Unroutable
 
 SIZE = 300_000
 LONG = 6_000_000
@@ -40,6 +40,15 @@ def test_download(site: Site, family: Family, outer: Family) -> None:
     assert account.balancer is not None
     assert account.cid_routed > account.balancer.hashed
     assert set(account.balancer.vips) == {f"v{family}"}
+
+
+def test_source_from_the_file(site: Site, family: Family) -> None:
+    """The servers' decapsulators believe this address too, and no other. l2dsr does not use it."""
+    for outer in FAMILIES:
+        site.apply(outer=outer, forwarding={"mode": site.setup.mode, "source_v4": SOURCE4,
+                                            "source_v6": SOURCE6})
+        with site.account() as account:
+            one_server(site, account, gtlsclient(site.bed, ["/bytes/5000"], family=family))
 
 
 def test_several_at_once(site: Site, family: Family) -> None:
