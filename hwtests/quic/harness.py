@@ -17,6 +17,7 @@ PATIENCE = 20.0
 CLIENT = ["gtlsclient", "--exit-on-all-streams-close", "--no-quic-dump", "--no-http-dump",
           f"--timeout={int(PATIENCE)}s"]
 V1 = 0x00000001
+UNKNOWN_VERSION = 0x1A2A3A4A
 
 Event = dict[str, Any]
 Match = Callable[[Event], bool]
@@ -106,6 +107,10 @@ class Server:
         self.reader.join()
         assert self.process.stdout
         self.process.stdout.close()
+
+
+#: Starts servers that end with the test.
+Start = Callable[..., Server]
 
 
 def request(address: Address, *args: str | Path, path: str = "/") -> str:
