@@ -450,6 +450,12 @@ static void find_ours(struct probe *probe)
 	attach_list_free(list, n);
 }
 
+static void lacks_rights(struct probe *probe, enum tier number, const struct reason *rights)
+{
+	no(&probe->tiers[number], rights);
+	set_text(&probe->tiers[number], "%s is missing", rights->what);
+}
+
 int probe_interface(const char *name, const struct probe_options *options, struct probe *probe,
 		    struct reason *reason)
 {
@@ -463,10 +469,13 @@ int probe_interface(const char *name, const struct probe_options *options, struc
 	read_attached(probe);
 	if (attach_check_rights(&rights)) {
 		reason_set_hint(&rights, "run as root, or with %s", rights.what);
-		for (enum tier tier = 0; tier < TIER_COUNT; tier++) {
-			no(&probe->tiers[tier], &rights);
-			set_text(&probe->tiers[tier], "%s is missing", rights.what);
-		}
+		/* Only the verifier asks for CAP_PERFMON: what the device can do is told without. */
+		if (!strcmp(rights.what, "CAP_PERFMON"))
+			probe_offload(probe, options);
+		else
+			lacks_rights(probe, TIER_OFFLOAD, &rights);
+		lacks_rights(probe, TIER_DRIVER, &rights);
+		lacks_rights(probe, TIER_GENERIC, &rights);
 	} else {
 		find_ours(probe);
 		probe_offload(probe, options);
