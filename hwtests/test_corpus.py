@@ -197,7 +197,8 @@ def test_vectors_of_the_unit_tests_are_current() -> None:
 def test_corpus_reaches_every_reason() -> None:
     """But those that need a broken host: no configuration, no way to a server, no headroom."""
     met = {decision.reason for scenario in SCENARIOS for decision in _expected(scenario.name)}
-    assert set(reasons()) - met == {"no_config", "no_next_hop", "no_headroom"}
+    assert set(reasons()) - met == {"no_config", "no_next_hop", "no_headroom",
+                                    "needs_key", "hash_wrong_length"}
 
 
 def test_oracle_sums_and_lengths() -> None:

@@ -4,16 +4,14 @@
  */
 #include "cid.h"
 
+#include "plan.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-/* lb/cid.h unrolls its loop for the card's verifier. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunknown-pragmas"
 #include "lb/cid.h"
-#pragma GCC diagnostic pop
 
 struct entry {
 	struct config_server_id id;
@@ -108,8 +106,10 @@ static void find_server(const struct cid_index *index, struct cid_explained *exp
 void cid_explain(const struct cid_index *index, const uint8_t *octets, size_t n,
 		 struct cid_explained *explained)
 {
-	struct lb_dcid dcid = { .octets = octets, .length = n };
-	struct lb_cid_config config = { .algorithm = LB_CID_CLEAR };
+	uint8_t packet[LB_CID_LEAD + CID_MAX_OCTETS] = {};
+	struct lb_dcid dcid = { .octets = packet + LB_CID_LEAD - 1, .length = n, .is_long = 1 };
+	struct lb_cid_config config;
+	struct lb_cid_key key;
 	size_t server_id, body;
 	uint32_t words[4], id;
 
@@ -125,14 +125,18 @@ void cid_explain(const struct cid_index *index, const uint8_t *octets, size_t n,
 	explained->config = cid_config(index->config, id);
 	if (!explained->config)
 		return;
-	server_id = config.server_id_length = explained->config->server_id_length;
-	config.nonce_length = explained->config->nonce_length;
-	memset(config.mask, 0xff, server_id);
+	plan_cid(explained->config, &config, &key);
+	server_id = config.server_id_length;
 	body = server_id + config.nonce_length;
 	explained->server_id = part(octets, n, 1, server_id);
 	explained->nonce = part(octets, n, 1 + server_id, config.nonce_length);
 	explained->extra = part(octets, n, 1 + body, n);
-	explained->reason = lb_cid_server_id(&config, &dcid, octets + n, words);
+	memcpy(packet + LB_CID_LEAD - 1, octets, n);
+	explained->reason = lb_cid_check(&config, &dcid);
+	if (explained->reason == LB_REASON_cid)
+		explained->reason =
+			lb_cid_server_id(&config, &key, &dcid, dcid.octets + dcid.length, words);
+	explicit_bzero(&key, sizeof(key));
 	if (explained->reason == LB_REASON_cid)
 		find_server(index, explained, words);
 }

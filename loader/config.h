@@ -16,11 +16,15 @@
 #include "lb/abi.h"
 #include "tier.h"
 
-#define CONFIG_DEFAULT_PATH   "/etc/shunt/shunt.yaml"
-#define CONFIG_NAME_MAX	      63
-#define CONFIG_MAX_SERVER_IDS (1u << 20)
-#define CONFIG_MIN_ROWS	      16
-#define CONFIG_DEFAULT_WEIGHT 100
+#define CONFIG_DEFAULT_PATH	 "/etc/shunt/shunt.yaml"
+#define CONFIG_NAME_MAX		 63
+#define CONFIG_MAX_SERVER_IDS	 (1u << 20)
+#define CONFIG_MIN_ROWS		 16
+#define CONFIG_DEFAULT_WEIGHT	 100
+#define CONFIG_DEFAULT_MIN_QUIET 600
+#define CONFIG_PATH_MAX		 256
+#define CONFIG_KEY_SIZE		 16
+#define CONFIG_NO_POOL		 UINT32_MAX
 
 /* IPv4 in octets[0..3], the rest zero; network order. family 0: not given. */
 struct config_address {
@@ -44,6 +48,14 @@ struct config_cid {
 	uint8_t server_id_length;
 	uint8_t nonce_length;
 	enum config_cid_state state;
+	enum lb_length_check length_check;
+	uint32_t pool; /* index into pools whose VIPs it is for, CONFIG_NO_POOL: all */
+	bool keyed;
+	/* As the file names it; the key itself is wiped by config_free() and never written anywhere. */
+	char key_file[CONFIG_PATH_MAX];
+	uint8_t key[CONFIG_KEY_SIZE]; /* zero in a configuration that was read back from the maps */
+	char fingerprint
+		[7]; /* the key check value, AES(key, 0)'s first three octets in hex; "" in clear */
 };
 
 struct config_server_id {
@@ -88,6 +100,7 @@ struct config {
 	struct config_vip *vips;
 	enum config_mode mode;
 	struct config_address source_v4, source_v6; /* outer source of ipip */
+	uint32_t min_quiet; /* seconds; see apply.h */
 	uint32_t rows; /* of the fallback table, a power of two */
 	struct config_limits limits;
 };

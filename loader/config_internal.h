@@ -16,7 +16,6 @@
 
 #include "config.h"
 
-#define CONFIG_NO_POOL	 UINT32_MAX
 #define CONFIG_PATH_SIZE sizeof(((struct config_finding *)0)->path)
 
 /* Adds one; also counts it when there is no memory to keep it. */

@@ -21,6 +21,7 @@ static void set_cid_defaults(void *element, const struct config *config)
 {
 	(void)config;
 	((struct config_cid *)element)->id = LB_CONFIG_RESERVED;
+	((struct config_cid *)element)->pool = CONFIG_NO_POOL;
 }
 
 static void set_server_defaults(void *element, const struct config *config)

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lb/cipher.h"
 #include "sync.h"
 
 #define TEXT_PIECES 8192 /* two generations of up to 16 MiB; memory only for what is used */
@@ -39,6 +40,8 @@ static const struct map_row rows[] = {
 	ROW(LB_MAP_SERVER_STATS, server_stats, __u32, struct lb_count, false),
 	ROW(LB_MAP_CID_STATS, cid_stats, __u32, struct lb_count, false),
 	ROW(LB_MAP_EGRESS, egress, __u32, __u32, true),
+	ROW(LB_MAP_CID_KEY, cid_key, __u32, struct lb_cid_key, true),
+	ROW(LB_MAP_CID_SEEN, cid_seen, __u32, __u64, true),
 	ROW(LB_MAP_TEXT, text, struct lb_text_key, char[LB_TEXT_PIECE], false),
 };
 #undef ROW
@@ -74,14 +77,16 @@ int map_set_size_object(struct bpf_object *object, const struct plan_sizes *size
 		uint32_t entries;
 	} wanted[] = {
 		{ LB_MAP_VIP, 2 * sizes->vip_buckets },
-		{ LB_MAP_CID_CONFIG, 2 * (LB_CONFIG_IDS + 1) },
+		{ LB_MAP_CID_CONFIG, 2 * LB_CID_INDEX(sizes->pools + 1, 0) },
+		{ LB_MAP_CID_KEY, 2 * LB_CID_INDEX(sizes->pools + 1, 0) },
+		{ LB_MAP_CID_SEEN, LB_CID_INDEX(sizes->pools + 1, 0) },
 		{ LB_MAP_SID, 2 * sizes->sid_buckets },
 		{ LB_MAP_ROW, 2 * sizes->rows },
 		{ LB_MAP_SERVER, 2 * sizes->servers },
 		{ LB_MAP_REASON_STATS, LB_REASON_COUNT },
 		{ LB_MAP_VIP_STATS, sizes->vips + 1 },
 		{ LB_MAP_SERVER_STATS, sizes->servers },
-		{ LB_MAP_CID_STATS, LB_CONFIG_IDS + 1 },
+		{ LB_MAP_CID_STATS, LB_CID_INDEX(sizes->pools + 1, 0) },
 		{ LB_MAP_STACK_STATS, sizes->vips + 1 },
 	};
 
@@ -122,7 +127,7 @@ static void read_sizes(struct map_set *set)
 		.rows = entries(set->row) / 2,
 		.servers = entries(set->server) / 2,
 		.vips = entries(set->vip_stats) - 1,
-		.pools = LB_MAX_POOLS,
+		.pools = entries(set->cid_stats) / LB_CID_INDEX(1, 0) - 1,
 	};
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lb/cipher.h"
 #include "lb/csum.h"
 #include "plan.h"
 
@@ -19,12 +20,20 @@ static uint32_t power_of_two(uint32_t n)
 	return power;
 }
 
+/*
+ * Twice as many buckets as keys, so four slots a key, and never few: then cuckoo hashing finds a place
+ * for every set of keys that the limits allow, but for one in a great many.
+ */
+static uint32_t buckets(uint32_t keys)
+{
+	return power_of_two(keys < 16 ? 32 : 2 * keys);
+}
+
 struct plan_sizes plan_sizes(const struct config_limits *limits, uint32_t rows)
 {
-	/* As many buckets as keys: half of the slots stay free, which cuckoo hashing wants. */
 	return (struct plan_sizes){
-		.vip_buckets = power_of_two(limits->vips),
-		.sid_buckets = power_of_two(limits->server_ids),
+		.vip_buckets = buckets(limits->vips),
+		.sid_buckets = buckets(limits->server_ids),
 		.rows = (limits->pools + 1) * rows,
 		.servers = limits->servers + 1,
 		.vips = limits->vips,
@@ -71,8 +80,8 @@ static int check_room(const struct config *config, const struct plan_sizes *size
 		n_ids += plan_server(config, i, NULL)->n_ids;
 	if (n_servers >= sizes->servers)
 		return no_space(problem, size, "servers", n_servers, sizes->servers - 1);
-	if (n_ids > sizes->sid_buckets)
-		return no_space(problem, size, "server_ids", n_ids, sizes->sid_buckets);
+	if (n_ids > sizes->sid_buckets / 2)
+		return no_space(problem, size, "server_ids", n_ids, sizes->sid_buckets / 2);
 	if (config->n_vips > sizes->vips)
 		return no_space(problem, size, "vips", config->n_vips, sizes->vips);
 	if (config->n_pools > sizes->pools)
@@ -84,48 +93,71 @@ static int check_room(const struct config *config, const struct plan_sizes *size
 }
 
 /*
- * Names that had a number keep it; new ones get the lowest that nobody had, so that a counter is not
- * handed from one server to another while there is room.
+ * Names that had a number keep it; new ones get the lowest that nobody has or had, so that a counter is
+ * not handed from one server to another while there is room.
  */
 struct numbering {
 	const json_t *before;
-	bool *taken; /* by number */
-	uint32_t highest;
+	bool *taken, *had; /* by number */
+	uint32_t highest, next;
 };
 
-static uint32_t old_number(const struct numbering *numbering, const char *name)
+static uint32_t old_number(const struct numbering *numbering, const json_t *value)
 {
-	json_int_t number = json_integer_value(json_object_get(numbering->before, name));
+	json_int_t number = json_integer_value(value);
 
 	return number > 0 && number <= numbering->highest ? (uint32_t)number : 0;
+}
+
+static void keep_numbers(struct numbering *numbering, uint32_t *numbers, uint32_t n,
+			 char *const *names)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)numbering->before, name, value)
+		numbering->had[old_number(numbering, value)] = true;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t number =
+			old_number(numbering, json_object_get(numbering->before, names[i]));
+
+		if (number && !numbering->taken[number]) {
+			numbers[i] = number;
+			numbering->taken[number] = true;
+		}
+	}
+}
+
+/* There are at least as many numbers as names, so the second round always finds one. */
+static uint32_t free_number(struct numbering *numbering)
+{
+	while (++numbering->next <= numbering->highest)
+		if (!numbering->taken[numbering->next] && !numbering->had[numbering->next])
+			return numbering->next;
+	for (uint32_t number = 1; number <= numbering->highest; number++)
+		if (!numbering->taken[number])
+			return number;
+	return 0;
 }
 
 static int assign_numbers(uint32_t *numbers, uint32_t n, char *const *names, const json_t *before,
 			  uint32_t highest)
 {
-	struct numbering numbering = { before, calloc(highest + 1, 1), highest };
-	uint32_t next = 1;
+	struct numbering numbering = { before, calloc(highest + 1, 1), calloc(highest + 1, 1),
+				       highest, 0 };
+	int err = numbering.taken && numbering.had ? 0 : -ENOMEM;
 
-	if (!numbering.taken)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t number = old_number(&numbering, names[i]);
-
-		if (number && !numbering.taken[number]) {
-			numbers[i] = number;
-			numbering.taken[number] = true;
-		}
-	}
-	for (uint32_t i = 0; i < n; i++) {
+	if (!err)
+		keep_numbers(&numbering, numbers, n, names);
+	for (uint32_t i = 0; !err && i < n; i++) {
 		if (numbers[i])
 			continue;
-		while (next <= highest && numbering.taken[next])
-			next++;
-		numbers[i] = next;
-		numbering.taken[next] = true;
+		numbers[i] = free_number(&numbering);
+		numbering.taken[numbers[i]] = true;
 	}
+	free(numbering.had);
 	free(numbering.taken);
-	return 0;
+	return err;
 }
 
 static void free_names(char **names, uint32_t n)
@@ -184,7 +216,13 @@ static int number_all(struct plan *plan, const json_t *before)
 	return err;
 }
 
-static int build_vips(struct plan *plan)
+static int table_full(char *problem, size_t size, const char *limit)
+{
+	snprintf(problem, size, "a table is too full: raise limits.%s", limit);
+	return -ENOSPC;
+}
+
+static int build_vips(struct plan *plan, char *problem, size_t size)
 {
 	for (uint32_t i = 0; i < plan->config->n_vips; i++) {
 		const struct config_vip *vip = &plan->config->vips[i];
@@ -196,25 +234,45 @@ static int build_vips(struct plan *plan)
 		err = table_insert(plan->vip_table, plan->sizes.vip_buckets, key,
 				   LB_VIP_VALUE(plan->vip_number[i], vip->pool + 1));
 		if (err)
-			return err;
+			return table_full(problem, size, "vips");
 	}
 	return 0;
 }
 
-static void build_cids(struct plan *plan)
+void plan_cid(const struct config_cid *cid, struct lb_cid_config *entry, struct lb_cid_key *key)
 {
-	for (uint32_t i = 0; i < plan->config->n_cids; i++) {
-		const struct config_cid *cid = &plan->config->cids[i];
-		struct lb_cid_config *entry = &plan->cids[cid->id];
+	uint32_t body = cid->server_id_length + cid->nonce_length;
 
-		entry->algorithm = LB_CID_CLEAR;
-		entry->server_id_length = cid->server_id_length;
-		entry->nonce_length = cid->nonce_length;
-		memset(entry->mask, 0xff, cid->server_id_length);
-	}
+	memset(entry, 0, sizeof(*entry));
+	memset(key, 0, sizeof(*key));
+	entry->algorithm = !cid->keyed		       ? LB_CID_CLEAR :
+			   body == LB_SINGLE_PASS_BODY ? LB_CID_SINGLE_PASS :
+							 LB_CID_FOUR_PASS;
+	entry->server_id_length = cid->server_id_length;
+	entry->nonce_length = cid->nonce_length;
+	entry->length_check = cid->length_check;
+	memset(entry->mask, 0xff, cid->server_id_length);
+	if (cid->keyed)
+		lb_cid_key_prepare(cid->key, cid->server_id_length, cid->nonce_length, key);
 }
 
-static int build_server_ids(struct plan *plan)
+static void build_cid(struct plan *plan, const struct config_cid *cid, uint32_t pool)
+{
+	uint32_t index = LB_CID_INDEX(pool, cid->id);
+
+	plan_cid(cid, &plan->cids[index], &plan->keys[index]);
+}
+
+static void build_cids(struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->config->n_cids; i++)
+		for (uint32_t pool = 0; pool < plan->config->n_pools; pool++)
+			if (plan->config->cids[i].pool == CONFIG_NO_POOL ||
+			    plan->config->cids[i].pool == pool)
+				build_cid(plan, &plan->config->cids[i], pool + 1);
+}
+
+static int build_server_ids(struct plan *plan, char *problem, size_t size)
 {
 	for (uint32_t i = 0; i < plan->n_servers; i++) {
 		uint32_t pool = 0;
@@ -229,7 +287,7 @@ static int build_server_ids(struct plan *plan)
 			err = table_insert(plan->sid_table, plan->sizes.sid_buckets, key,
 					   plan->server_number[i]);
 			if (err)
-				return err;
+				return table_full(problem, size, "server_ids");
 		}
 	}
 	return 0;
@@ -314,8 +372,11 @@ static int allocate(struct plan *plan)
 	plan->sid_table = calloc(sizes->sid_buckets, sizeof(*plan->sid_table));
 	plan->rows = calloc(sizes->rows, sizeof(*plan->rows));
 	plan->servers = calloc(sizes->servers, sizeof(*plan->servers));
+	plan->n_cids = LB_CID_INDEX(sizes->pools + 1, 0);
+	plan->cids = calloc(plan->n_cids, sizeof(*plan->cids));
+	plan->keys = calloc(plan->n_cids, sizeof(*plan->keys));
 	return plan->server_number && plan->vip_number && plan->vip_table && plan->sid_table &&
-			       plan->rows && plan->servers ?
+			       plan->rows && plan->servers && plan->cids && plan->keys ?
 		       0 :
 		       -ENOMEM;
 }
@@ -339,14 +400,12 @@ int plan_build(const struct config *config, const struct plan_sizes *sizes,
 	if (!err)
 		err = number_all(plan, before);
 	if (!err)
-		err = build_vips(plan);
+		err = build_vips(plan, problem, problem_size);
 	if (!err)
-		err = build_server_ids(plan);
+		err = build_server_ids(plan, problem, problem_size);
 	if (!err)
 		err = build_rows(plan);
 	if (err) {
-		if (err == -ENOSPC && !problem[0])
-			snprintf(problem, problem_size, "a table is too full: raise limits");
 		plan_free(plan);
 		return err;
 	}
@@ -360,6 +419,10 @@ void plan_free(struct plan *plan)
 {
 	if (!plan)
 		return;
+	if (plan->keys)
+		explicit_bzero(plan->keys, plan->n_cids * sizeof(*plan->keys));
+	free(plan->keys);
+	free(plan->cids);
 	free(plan->servers);
 	free(plan->rows);
 	free(plan->sid_table);

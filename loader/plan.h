@@ -11,6 +11,8 @@
 #include "config.h"
 #include "lb/abi.h"
 
+struct lb_cid_key; /* lb/cipher.h */
+
 /* How much the maps hold: max_entries of each. Everything but counters holds two generations. */
 struct plan_sizes {
 	uint32_t vip_buckets, sid_buckets, rows, servers; /* entries a generation */
@@ -41,7 +43,9 @@ struct plan {
 	uint32_t *vip_number; /* by position in config->vips; from 1 */
 	struct lb_bucket *vip_table; /* sizes.vip_buckets */
 	struct lb_bucket *sid_table; /* sizes.sid_buckets */
-	struct lb_cid_config cids[8];
+	uint32_t n_cids; /* (sizes.pools + 1) << 3, by LB_CID_INDEX() */
+	struct lb_cid_config *cids;
+	struct lb_cid_key *keys; /* wiped by plan_free() */
 	uint32_t row_shift;
 	uint32_t *rows; /* (pools + 1) << row_shift */
 	struct lb_server *servers; /* sizes.servers, by number */
@@ -62,6 +66,9 @@ int plan_build(const struct config *config, const struct plan_sizes *sizes,
 void plan_free(struct plan *plan);
 /* The numbers as `before` takes them. New reference. */
 json_t *plan_numbers_json(const struct plan *plan);
+
+/* What the data path needs to decode a config's CIDs; key is all zero for a clear one. Wipe it. */
+void plan_cid(const struct config_cid *cid, struct lb_cid_config *entry, struct lb_cid_key *key);
 
 /* cuckoo filling (table.c): 0, or -ENOSPC when the key finds no place. */
 int table_insert(struct lb_bucket *table, uint32_t buckets, const uint32_t *key, uint32_t value);

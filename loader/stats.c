@@ -114,21 +114,44 @@ static int read_vips(const struct map_set *maps, const struct config *config, co
 	return err;
 }
 
+/* A config that is for all pools counts in each of them. */
+static struct lb_count config_count(const struct config_cid *cid, const struct lb_count *counts,
+				    uint32_t n_pools)
+{
+	struct lb_count sum = {};
+
+	for (uint32_t pool = 0; pool < n_pools; pool++)
+		if (cid->pool == CONFIG_NO_POOL || cid->pool == pool)
+			add(&sum, &counts[LB_CID_INDEX(pool + 1, cid->id)]);
+	return sum;
+}
+
+static void name_config(const struct config *config, const struct config_cid *cid,
+			struct stats_item *item)
+{
+	if (cid->pool == CONFIG_NO_POOL)
+		snprintf(item->name, sizeof(item->name), "%u", cid->id);
+	else
+		snprintf(item->name, sizeof(item->name), "%s/%u", config->pools[cid->pool].name,
+			 cid->id);
+}
+
 static int read_configs(const struct map_set *maps, const struct config *config,
 			struct stats_tier *tier)
 {
-	struct lb_count counts[LB_CONFIG_IDS + 1];
-	int err = sync_counts(maps->cid_stats, maps->percpu, LB_CONFIG_IDS + 1, counts);
+	struct lb_count *counts = NULL;
+	int err = read_counts(maps->cid_stats, maps->percpu, LB_CID_INDEX(maps->sizes.pools + 1, 0),
+			      &counts);
 
 	tier->n_configs = config->n_cids;
 	tier->configs = calloc(tier->n_configs + 1, sizeof(*tier->configs));
 	if (!err && !tier->configs)
 		err = -ENOMEM;
 	for (uint32_t i = 0; !err && i < tier->n_configs; i++) {
-		snprintf(tier->configs[i].name, sizeof(tier->configs[i].name), "%u",
-			 config->cids[i].id);
-		tier->configs[i].count = counts[config->cids[i].id];
+		name_config(config, &config->cids[i], &tier->configs[i]);
+		tier->configs[i].count = config_count(&config->cids[i], counts, config->n_pools);
 	}
+	free(counts);
 	return err;
 }
 

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "lb/cipher.h"
 #include "sync.h"
 
 /* One table of a plan: `n` values of `size` octets, at index half * stride of its map. */
@@ -20,9 +22,10 @@ struct image {
 	uint32_t n, size, stride;
 };
 
-#define N_IMAGES 5
+#define N_IMAGES 6
 
-static void images(const struct map_set *set, const struct plan *plan, struct image *image)
+/* What there is to write: a card has no map for keys. Returns how many. */
+static int images(const struct map_set *set, const struct plan *plan, struct image *image)
 {
 	const struct plan_sizes *sizes = &set->sizes;
 
@@ -34,11 +37,25 @@ static void images(const struct map_set *set, const struct plan *plan, struct im
 		IMAGE(LB_MAP_SERVER, set->server, plan->servers, sizes->servers),
 		IMAGE(LB_MAP_ROW, set->row, plan->rows, sizes->rows),
 		IMAGE(LB_MAP_SID, set->sid, plan->sid_table, sizes->sid_buckets),
-		IMAGE(LB_MAP_CID_CONFIG, set->cid_config, plan->cids, LB_CONFIG_IDS + 1),
+		IMAGE(LB_MAP_CID_KEY, set->cid_key, plan->keys, plan->n_cids),
+		IMAGE(LB_MAP_CID_CONFIG, set->cid_config, plan->cids, plan->n_cids),
 		IMAGE(LB_MAP_VIP, set->vip, plan->vip_table, sizes->vip_buckets),
 	};
 #undef IMAGE
-	memcpy(image, all, sizeof(all));
+	int n = 0;
+
+	for (int i = 0; i < N_IMAGES; i++)
+		if (all[i].fd >= 0)
+			image[n++] = all[i];
+	return n;
+}
+
+/* What was read or is to be written may be keys. */
+static void wipe(char *values, const struct image *image)
+{
+	if (values)
+		explicit_bzero(values, (size_t)image->n * image->size);
+	free(values);
 }
 
 static struct lb_generation describe(const struct map_set *set, const struct plan *plan,
@@ -53,7 +70,7 @@ static struct lb_generation describe(const struct map_set *set, const struct pla
 		.row_base = half * set->sizes.rows,
 		.row_shift = plan->row_shift,
 		.server_base = half * set->sizes.servers,
-		.config_base = half * (LB_CONFIG_IDS + 1),
+		.config_base = half * plan->n_cids,
 	};
 }
 
@@ -120,8 +137,8 @@ static int write_half(const struct image *image, uint32_t half)
 	if (!err)
 		err = write_values(image, keys, values, n);
 	free(keys);
-	free(values);
-	free(held);
+	wipe(values, image);
+	wipe(held, image);
 	return err;
 }
 
@@ -133,7 +150,7 @@ static int same_half(const struct image *image, uint32_t half)
 
 	if (!err)
 		err = !memcmp(held, image->values, (size_t)image->n * image->size);
-	free(held);
+	wipe(held, image);
 	return err;
 }
 
@@ -235,85 +252,118 @@ static char *make_text(const struct plan *plan)
 	return text;
 }
 
-static bool holds_plan(const struct map_set *set, const struct image *image, uint32_t half,
+static bool holds_plan(const struct map_set *set, const struct image *image, int n, uint32_t half,
 		       const char *text)
 {
 	char *held = read_text(set, half);
 	bool same = held && !strcmp(held, text);
 
 	free(held);
-	for (int i = 0; same && i < N_IMAGES; i++)
+	for (int i = 0; same && i < n; i++)
 		same = same_half(&image[i], half) == 1;
 	return same;
 }
 
-/* Devices are added before a packet may be sent there, and taken out after none is. */
-static int update_egress(const struct map_set *set, const struct plan *plan, bool remove)
+/* Devices are added before a packet may be sent there. The kernel takes out those that vanish. */
+static int add_egress(const struct map_set *set, const struct plan *plan)
 {
-	uint32_t key, next, last = 0;
-	int err = 0;
+	uint32_t last = 0;
 
-	if (set->egress < 0)
-		return 0;
-	for (uint32_t i = 0; !remove && i < plan->sizes.servers; i++) {
-		key = plan->servers[i].egress;
+	for (uint32_t i = 0; set->egress >= 0 && i < plan->sizes.servers; i++) {
+		uint32_t key = plan->servers[i].egress;
+
 		if (key && key != last && bpf_map_update_elem(set->egress, &key, &key, BPF_ANY))
 			return -errno;
 		last = key;
 	}
-	if (!remove)
-		return 0;
-	for (err = bpf_map_get_next_key(set->egress, NULL, &next); !err;) {
-		bool used = false;
-
-		key = next;
-		err = bpf_map_get_next_key(set->egress, &key, &next);
-		for (uint32_t i = 0; !used && i < plan->sizes.servers; i++)
-			used = plan->servers[i].egress == key;
-		if (!used)
-			bpf_map_delete_elem(set->egress, &key);
-	}
 	return 0;
 }
 
-/* A number that a new server or VIP got starts counting at zero. */
-static void clear_new_counters(int fd, bool percpu, const json_t *before, json_t *now)
+static bool uses_egress(const struct lb_server *servers, uint32_t n, uint32_t egress)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (servers[i].egress == egress)
+			return true;
+	return false;
+}
+
+/* And taken out when this half, the one packets read, sends none there. */
+static void prune_egress(const struct map_set *set, uint32_t half)
+{
+	const struct image image = {
+		LB_MAP_SERVER,	   set->server, NULL, set->sizes.servers, sizeof(struct lb_server),
+		set->sizes.servers
+	};
+	struct lb_server *servers = calloc(image.n, image.size);
+	uint32_t key, next;
+	int err = !servers || set->egress < 0 || read_half(&image, half, (char *)servers);
+
+	if (!err)
+		err = bpf_map_get_next_key(set->egress, NULL, &next);
+	while (!err) {
+		key = next;
+		err = bpf_map_get_next_key(set->egress, &key, &next);
+		if (!uses_egress(servers, image.n, key))
+			bpf_map_delete_elem(set->egress, &key);
+	}
+	free(servers);
+}
+
+static bool is_held(const json_t *before, json_int_t number)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)before, name, value)
+		if (json_integer_value(value) == number)
+			return true;
+	return false;
+}
+
+/*
+ * A number that a new name got starts counting at zero. held: the numbers that another name has until
+ * the turn, which can only be cleared after it; or those that nobody has, which are cleared before.
+ */
+static void clear_new_counters(int fd, bool percpu, const json_t *before, json_t *now, bool held)
 {
 	const char *name;
 	json_t *number;
 
-	json_object_foreach(now, name, number) {
-		if (!json_object_get(before, name))
+	json_object_foreach(now, name, number)
+		if (!json_object_get(before, name) &&
+		    is_held(before, json_integer_value(number)) == held)
 			sync_zero_counts(fd, percpu, (uint32_t)json_integer_value(number));
-	}
 }
 
-static void clear_counters(const struct map_set *set, const struct plan *plan)
+static void clear_counters(const struct map_set *set, const json_t *before, json_t *now, bool held)
 {
-	json_t *now = plan_numbers_json(plan), *before = NULL;
+	clear_new_counters(set->server_stats, set->percpu, json_object_get(before, "servers"),
+			   json_object_get(now, "servers"), held);
+	clear_new_counters(set->vip_stats, set->percpu, json_object_get(before, "vips"),
+			   json_object_get(now, "vips"), held);
+}
+
+static json_t *running_numbers(const struct map_set *set)
+{
 	struct config *config = NULL;
-	struct reason reason = {};
+	struct reason ignored = {};
+	json_t *numbers = NULL;
 	uint32_t generation;
 
-	sync_read(set, &config, &before, &generation, &reason);
-	clear_new_counters(set->server_stats, set->percpu, json_object_get(before, "servers"),
-			   json_object_get(now, "servers"));
-	clear_new_counters(set->vip_stats, set->percpu, json_object_get(before, "vips"),
-			   json_object_get(now, "vips"));
+	sync_read(set, &config, &numbers, &generation, &ignored);
 	config_free(config);
-	json_decref(before);
-	json_decref(now);
+	return numbers;
 }
 
 static int write_generation(const struct map_set *set, const struct plan *plan,
-			    const struct image *image, uint32_t half, uint32_t number,
+			    const struct image *image, int n, uint32_t half, uint32_t number,
 			    const char *text, struct reason *reason)
 {
 	struct lb_generation generation = describe(set, plan, half, number);
 	const char *what = LB_MAP_EGRESS;
-	int err = update_egress(set, plan, false);
+	int err = add_egress(set, plan);
 
-	for (int i = 0; !err && i < N_IMAGES; i++) {
+	for (int i = 0; !err && i < n; i++) {
 		what = image[i].name;
 		err = write_half(&image[i], half);
 	}
@@ -326,12 +376,15 @@ static int write_generation(const struct map_set *set, const struct plan *plan,
 		if (bpf_map_update_elem(set->generation, &half, &generation, BPF_ANY))
 			err = -errno;
 	}
-	return err ? reason_set(reason, REASON_UNKNOWN, "map-write", -err, "%s", what) : 0;
+	return err ? reason_set(reason, err == -E2BIG ? REASON_CAPACITY : REASON_UNKNOWN,
+				"map-write", -err, "%s", what) :
+		     0;
 }
 
 /*
  * The word. Afterwards no program runs that began before it: membarrier waits for an RCU grace
- * period, so the next apply may write the half that was in use until now.
+ * period, so the next apply may write the half that was in use until now. Where the kernel has no
+ * membarrier (nohz_full), wait many times longer than a program may run.
  */
 static int turn(const struct map_set *set, uint32_t half, struct reason *reason)
 {
@@ -340,8 +393,30 @@ static int turn(const struct map_set *set, uint32_t half, struct reason *reason)
 
 	if (bpf_map_update_elem(set->meta, &zero, &meta, BPF_ANY))
 		return reason_set(reason, REASON_UNKNOWN, "map-write", errno, LB_MAP_META);
-	syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+	if (syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+		nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
 	return 0;
+}
+
+static int turn_to(const struct map_set *set, const struct plan *plan, const struct image *image,
+		   int n, const struct lb_meta *meta, const struct lb_generation *running,
+		   const char *text, struct reason *reason)
+{
+	json_t *before = running_numbers(set), *now = plan_numbers_json(plan);
+	uint32_t half = running->number ? !meta->active : 0;
+	int err;
+
+	clear_counters(set, before, now, false);
+	err = write_generation(set, plan, image, n, half, running->number + 1, text, reason);
+	if (!err)
+		err = turn(set, half, reason);
+	if (!err)
+		clear_counters(set, before, now, true);
+	if (running->number || !err)
+		prune_egress(set, err ? meta->active : half);
+	json_decref(now);
+	json_decref(before);
+	return err;
 }
 
 int sync_apply(const struct map_set *set, const struct plan *plan, bool dry_run,
@@ -350,28 +425,24 @@ int sync_apply(const struct map_set *set, const struct plan *plan, bool dry_run,
 	struct image image[N_IMAGES];
 	struct lb_generation running;
 	struct lb_meta meta;
-	uint32_t half;
 	char *text;
-	int err = read_active(set, &meta, &running, reason);
+	int n, err = read_active(set, &meta, &running, reason);
 
 	if (err)
 		return err;
 	text = make_text(plan);
 	if (!text)
 		return reason_set(reason, REASON_UNKNOWN, "plan", ENOMEM, NULL);
-	images(set, plan, image);
-	half = running.number ? !meta.active : 0;
+	n = images(set, plan, image);
 	*generation = running.number;
-	*changed = !running.number || !holds_plan(set, image, meta.active, text);
+	*changed = !running.number || !holds_plan(set, image, n, meta.active, text);
 	if (*changed && !dry_run) {
-		clear_counters(set, plan);
-		err = write_generation(set, plan, image, half, running.number + 1, text, reason);
+		err = turn_to(set, plan, image, n, &meta, &running, text, reason);
 		if (!err)
-			err = turn(set, half, reason);
-		if (!err) {
-			update_egress(set, plan, true);
 			*generation = running.number + 1;
-		}
+	} else if (!dry_run && add_egress(set, plan)) {
+		/* A device that came back under its old index is in the plan, but not in the map. */
+		err = reason_set(reason, REASON_UNKNOWN, "map-write", errno, LB_MAP_EGRESS);
 	}
 	free(text);
 	return err;

@@ -148,7 +148,8 @@ int trace_open(enum tier tier, const struct config *config, uint32_t ifindex, st
 		err = watch_open(&trace->servers, trace->maps.server_stats,
 				 trace->plan->n_servers + 1);
 	if (!err)
-		err = watch_open(&trace->cids, trace->maps.cid_stats, LB_CONFIG_IDS + 1);
+		err = watch_open(&trace->cids, trace->maps.cid_stats,
+				 LB_CID_INDEX(config->n_pools + 1, 0));
 	free(hops);
 	if (err) {
 		if (reason->code == REASON_NONE)
@@ -177,7 +178,7 @@ int trace_run(struct trace *trace, const uint8_t *frame, size_t length,
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = (__u32)length,
 		    .data_out = trace->out, .data_size_out = sizeof(trace->out), .repeat = 1);
 	bool percpu = trace->maps.percpu;
-	int moved;
+	int moved, cid;
 
 	memset(outcome, 0, sizeof(*outcome));
 	if (length < TRACE_FRAME_MIN || length > TRACE_FRAME_MAX)
@@ -189,7 +190,8 @@ int trace_run(struct trace *trace, const uint8_t *frame, size_t length,
 	moved = watch_moved(&trace->reasons, percpu);
 	outcome->verdict = run.retval;
 	outcome->reason = moved < 0 ? LB_REASON_COUNT : (enum lb_reason)moved;
-	outcome->config_id = watch_moved(&trace->cids, percpu);
+	cid = watch_moved(&trace->cids, percpu);
+	outcome->config_id = cid < 0 ? -1 : cid & LB_CONFIG_RESERVED;
 	name_things(trace, outcome, watch_moved(&trace->vips, percpu),
 		    watch_moved(&trace->servers, percpu));
 	outcome->frame = trace->out;

@@ -4,6 +4,7 @@
  */
 #define LB_MAY_PERCPU	1
 #define LB_MAY_REDIRECT 1
+#define LB_MAY_AES	1
 #include "lb/pipeline.h"
 
 SEC("xdp")

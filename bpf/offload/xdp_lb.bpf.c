@@ -5,6 +5,7 @@
  */
 #define LB_MAY_PERCPU	0 /* HASH and ARRAY only */
 #define LB_MAY_REDIRECT 0 /* the card drops XDP_REDIRECT without a word */
+#define LB_MAY_AES	0 /* no .rodata for the tables */
 #include "lb/pipeline.h"
 
 SEC("xdp")

@@ -7,6 +7,7 @@ a program which forgets a base reads nothing.
 
 from __future__ import annotations
 
+import itertools
 import re
 import socket
 import struct
@@ -93,7 +94,9 @@ class Tier:
         contents = self._contents()
         sizes = {name: BASE + len(values) for name, values in contents.items()}
         sizes |= {"reason_stats": len(self._reasons), "vip_stats": len(self._vips) + 1,
-                  "server_stats": len(self._servers) + 1, "cid_stats": 7}
+                  "server_stats": len(self._servers) + 1, "cid_stats": 8 * (len(self._pools) + 1),
+                  "cid_key_map": BASE + 8 * (len(self._pools) + 1),
+                  "cid_seen_map": 8 * (len(self._pools) + 1)}
         self.program = Program(path, sizes)
         try:
             for name, values in contents.items():
@@ -115,10 +118,9 @@ class Tier:
         sids = Table((octets.ljust(16, b"\0") + struct.pack("<I", self._pools[pool] << 8 | config),
                       server.number)
                      for (pool, config, octets), server in model.server_ids.items())
-        cids = [b"\0" * 20] * 8
-        for config, (server_id, nonce) in model.cids.items():
-            mask = (b"\xff" * server_id).ljust(16, b"\0")
-            cids[config] = struct.pack("<4B16s", 1, server_id, nonce, 0, mask)
+        cids = [b"\0" * 20] * (8 * (len(self._pools) + 1))
+        for pool, config in itertools.product(self._pools.values(), model.cids):
+            cids[8 * pool + config] = self._cid(*model.cids[config])
         tables = list(model.rows.items())
         rows = [b"\0" * 4] * len(tables[0][1])
         for pool, names in tables:
@@ -127,6 +129,11 @@ class Tier:
         servers = [b"\0" * 52] + [_server(model, server) for server in self._servers.values()]
         return {"vip_map": vips.values(), "sid_map": sids.values(), "cid_config_map": cids,
                 "row_map": rows, "server_map": servers}
+
+    @staticmethod
+    def _cid(server_id: int, nonce: int) -> bytes:
+        mask = (b"\xff" * server_id).ljust(16, b"\0")
+        return struct.pack("<4B16s", 1, server_id, nonce, 0, mask)
 
     def _generation(self, contents: dict[str, list[bytes]]) -> bytes:
         rows = len(next(iter(self._model.rows.values())))
@@ -149,7 +156,9 @@ class Tier:
         names = {number: name for name, number in self._vips.items()}
         chosen = self._servers[server] if server is not None else None
         vip = counted["vip_stats"]
-        return Decision(_VERDICTS[verdict], self._reasons[reason], counted["cid_stats"],
+        cid = counted["cid_stats"]
+        return Decision(_VERDICTS[verdict], self._reasons[reason],
+                        cid & 7 if cid is not None else None,
                         names[vip] if vip is not None else None,
                         chosen.name if chosen else None, chosen.pool if chosen else None,
                         None if _VERDICTS[verdict] == "XDP_PASS" and out == frame else out)

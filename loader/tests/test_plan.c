@@ -27,7 +27,7 @@ static uint32_t find(const struct lb_bucket *table, uint32_t buckets, const uint
 	return value ? value : lb_bucket_find(&table[hash.second], wanted);
 }
 
-/* As many keys as buckets is what limits allow: all must find a place and be found. */
+/* Even twice the keys that limits allow must find a place and be found. */
 static void table_holds_what_limits_allow(void **state)
 {
 	enum { BUCKETS = 16384 };
@@ -47,6 +47,29 @@ static void table_holds_what_limits_allow(void **state)
 	}
 	assert_int_equal(find(table, BUCKETS, absent), 0);
 	free(table);
+}
+
+/* What limits allow always fits, small tables too: 8 VIPs in a table for 8. */
+static void small_tables_hold_their_limit(void **state)
+{
+	(void)state;
+	for (uint32_t keys = 1; keys <= 256; keys *= 2) {
+		struct config_limits limits = {
+			.servers = 1, .server_ids = keys, .vips = keys, .pools = 1
+		};
+		uint32_t buckets = plan_sizes(&limits, 16).vip_buckets;
+
+		for (uint32_t set = 0; set < 2000; set++) {
+			struct lb_bucket *table = calloc(buckets, sizeof(*table));
+
+			for (uint32_t i = 1; i <= keys; i++) {
+				uint32_t key[LB_KEY_WORDS] = { i, set };
+
+				assert_int_equal(table_insert(table, buckets, key, i), 0);
+			}
+			free(table);
+		}
+	}
 }
 
 static void full_table_is_an_error(void **state)
@@ -197,7 +220,10 @@ static struct config_vip vips[2] = {
 	{ "four", { AF_INET, { 192, 0, 2, 1 } }, 443, 0 },
 	{ "six", { AF_INET6, { 0x20, 1, 0xd, 0xb8 } }, 8443, 1 },
 };
-static struct config_cid cids[2] = { { 0, 2, 4, CONFIG_ACTIVE }, { 3, 15, 4, CONFIG_RETIRING } };
+static struct config_cid cids[2] = {
+	{ .id = 0, .server_id_length = 2, .nonce_length = 4, .pool = CONFIG_NO_POOL },
+	{ .id = 3, .server_id_length = 15, .nonce_length = 4, .pool = 1, .state = CONFIG_RETIRING },
+};
 static struct config config = {
 	.n_cids = 2,
 	.n_pools = 2,
@@ -243,9 +269,11 @@ static void plan_holds_vips_and_server_ids(void **state)
 	assert_int_equal(find(plan->sid_table, plan->sizes.sid_buckets, sid), 0);
 	memcpy(sid, ids[1].id, 2);
 	assert_int_equal(find(plan->sid_table, plan->sizes.sid_buckets, sid), 2);
-	assert_int_equal(plan->cids[3].server_id_length, 15);
-	assert_int_equal(plan->cids[3].mask[3], LB_BE32(0xffffff00));
-	assert_int_equal(plan->cids[1].algorithm, LB_CID_UNSET);
+	assert_int_equal(plan->cids[LB_CID_INDEX(2, 3)].server_id_length, 15);
+	assert_int_equal(plan->cids[LB_CID_INDEX(2, 3)].mask[3], LB_BE32(0xffffff00));
+	assert_int_equal(plan->cids[LB_CID_INDEX(1, 0)].algorithm, LB_CID_CLEAR);
+	assert_int_equal(plan->cids[LB_CID_INDEX(1, 1)].algorithm, LB_CID_UNSET);
+	assert_int_equal(plan->cids[LB_CID_INDEX(1, 3)].algorithm, LB_CID_UNSET);
 	plan_free(plan);
 }
 
@@ -267,6 +295,7 @@ static void draining_servers_have_no_rows_but_an_entry(void **state)
 	plan_free(plan);
 }
 
+/* And a number that was somebody's is given to nobody else while there are others. */
 static void numbers_stay_with_names(void **state)
 {
 	json_t *before = json_pack("{s:{s:i, s:i}, s:{s:i}}", "servers", "api/a", 1, "gone/x", 2,
@@ -276,9 +305,9 @@ static void numbers_stay_with_names(void **state)
 
 	(void)state;
 	assert_int_equal(json_integer_value(json_object_get(servers, "api/a")), 1);
-	assert_int_equal(json_integer_value(json_object_get(servers, "web/a")), 2);
-	assert_int_equal(json_integer_value(json_object_get(servers, "web/b")), 3);
-	assert_int_equal(json_integer_value(json_object_get(servers, "api/c")), 4);
+	assert_int_equal(json_integer_value(json_object_get(servers, "web/a")), 3);
+	assert_int_equal(json_integer_value(json_object_get(servers, "web/b")), 4);
+	assert_int_equal(json_integer_value(json_object_get(servers, "api/c")), 5);
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(after, "vips"), "six")),
 			 1);
 	json_decref(after);
@@ -308,6 +337,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(table_holds_what_limits_allow),
+		cmocka_unit_test(small_tables_hold_their_limit),
 		cmocka_unit_test(full_table_is_an_error),
 		cmocka_unit_test(rows_follow_weights),
 		cmocka_unit_test(rows_depend_on_names_alone),

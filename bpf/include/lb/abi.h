@@ -35,6 +35,8 @@
 #define LB_MAP_SERVER_STATS "server_stats"
 #define LB_MAP_CID_STATS    "cid_stats"
 #define LB_MAP_EGRESS	    "egress_map" /* host tiers: devices to redirect to */
+#define LB_MAP_CID_KEY	    "cid_key_map" /* host tiers: what decoding takes */
+#define LB_MAP_CID_SEEN	    "cid_seen_map" /* host tiers: when a config last routed a packet */
 #define LB_MAP_TEXT	    "text_map" /* host only: the applied file, for the loader */
 #define LB_MAP_STACK_STATS  "stats" /* TC */
 #define LB_MAP_PEER	    "peer_map" /* decapsulator: balancers it believes */
@@ -69,6 +71,7 @@
 #define LB_MAX_VIPS	      4095
 #define LB_MAX_POOLS	      4095
 #define LB_MAX_ROWS	      65536
+#define LB_MAX_EGRESS	      1024 /* devices that servers are reached through, of two generations */
 
 /* meta_map[0]. A zeroed entry (no magic) is a map that nobody has filled yet. */
 struct lb_meta {
@@ -91,7 +94,7 @@ struct lb_generation {
 	__u32 row_base; /* first row in row_map of pool 0 */
 	__u32 row_shift; /* log2 of the rows a pool has */
 	__u32 server_base; /* server_map entry of server 0, which stays unset */
-	__u32 config_base; /* cid_config_map entry of config id 0 */
+	__u32 config_base; /* cid_config_map entry of LB_CID_INDEX(0, 0) */
 	__u32 pad;
 };
 
@@ -131,12 +134,25 @@ enum lb_algorithm {
 	LB_CID_FOUR_PASS = 3, /* with a key, any other length */
 };
 
-/* cid_config_map[generation's base + config id] */
+/*
+ * Where a config stands in cid_config_map and cid_key_map (from the generation's base), cid_stats and
+ * cid_seen_map: each pool, from 1, has its own seven, so that two tenants may have two keys.
+ */
+#define LB_CID_INDEX(pool, config_id) ((__u32)(pool) << 3 | (__u32)(config_id))
+
+/* What a CID's first octet says of its length (draft section 4.1), if the operator lets it count. */
+enum lb_length_check {
+	LB_LENGTH_UNCHECKED = 0,
+	LB_LENGTH_AT_LEAST = 1, /* no less than server id and nonce */
+	LB_LENGTH_EQUAL = 2, /* and in a long header exactly the DCID's length less one */
+};
+
+/* cid_config_map[generation's base + LB_CID_INDEX()] */
 struct lb_cid_config {
 	__u8 algorithm; /* enum lb_algorithm */
 	__u8 server_id_length;
 	__u8 nonce_length;
-	__u8 pad;
+	__u8 length_check; /* enum lb_length_check */
 	__u32 mask[4]; /* all ones over the server id's octets */
 };
 

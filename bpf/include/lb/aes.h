@@ -63,7 +63,7 @@ static LB_INLINE void lb_aes_encrypt(const struct lb_aes_key *key, struct lb_aes
 	__u32 a = block->word[0] ^ k[0], b = block->word[1] ^ k[1];
 	__u32 c = block->word[2] ^ k[2], d = block->word[3] ^ k[3];
 
-#pragma clang loop unroll(full)
+	LB_UNROLL
 	for (int round = 1; round < 10; round++) {
 		__u32 e = lb_aes_mix(lb_aes_forward, a, b, c, d) ^ k[4 * round];
 		__u32 f = lb_aes_mix(lb_aes_forward, b, c, d, a) ^ k[4 * round + 1];
@@ -85,7 +85,7 @@ static LB_INLINE void lb_aes_decrypt(const struct lb_aes_key *key, struct lb_aes
 	__u32 a = block->word[0] ^ k[0], b = block->word[1] ^ k[1];
 	__u32 c = block->word[2] ^ k[2], d = block->word[3] ^ k[3];
 
-#pragma clang loop unroll(full)
+	LB_UNROLL
 	for (int round = 1; round < 10; round++) {
 		__u32 e = lb_aes_mix(lb_aes_backward, a, d, c, b) ^ k[4 * round];
 		__u32 f = lb_aes_mix(lb_aes_backward, b, a, d, c) ^ k[4 * round + 1];

@@ -36,6 +36,15 @@ static LB_INLINE __u32 lb_load32(const void *p)
  */
 #define LB_OPAQUE(x) asm volatile("" : "+r"(x))
 
+/* For clang, which makes the BPF objects; gcc builds the same text for the host and needs neither. */
+#ifdef __clang__
+#define LB_UNROLL    _Pragma("clang loop unroll(full)")
+#define LB_NO_UNROLL _Pragma("clang loop unroll(disable)")
+#else
+#define LB_UNROLL
+#define LB_NO_UNROLL
+#endif
+
 /* Host order to network order and back; the constant form serves case labels. */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define LB_BE16(x)    ((__u16)__builtin_bswap16(x))

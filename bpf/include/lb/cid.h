@@ -9,6 +9,7 @@
 #define LB_CID_H
 
 #include "lb/abi.h"
+#include "lb/cipher.h"
 #include "lb/counters.h"
 #include "lb/quic.h"
 
@@ -18,33 +19,77 @@ static LB_INLINE __u32 lb_cid_config_id(__u8 first_octet)
 }
 
 /*
- * The server id of a CID, zero-padded to four words. Returns LB_REASON_cid, or why the CID is
- * unroutable (draft section 4.1). dcid->octets[0] must be readable; words is written on success.
+ * Whether the length that the first octet describes fits: only where the operator says that every
+ * server describes it. "Equal" looks at long headers alone, for a short one does not say where its
+ * DCID ends; servers that append octets of their own and do not count them need "at least".
+ */
+static LB_INLINE int lb_cid_length_fits(const struct lb_cid_config *config,
+					const struct lb_dcid *dcid)
+{
+	__u32 described = dcid->octets[0] & 0x1f;
+	__u32 body = config->server_id_length + config->nonce_length;
+
+	if (config->length_check == LB_LENGTH_UNCHECKED)
+		return 1;
+	if (described < body)
+		return 0;
+	return config->length_check == LB_LENGTH_AT_LEAST || !dcid->is_long ||
+	       described == dcid->length - 1;
+}
+
+/* Whether a CID has the octets its config asks for. dcid->octets[0] must be readable. */
+static LB_INLINE enum lb_reason lb_cid_check(const struct lb_cid_config *config,
+					     const struct lb_dcid *dcid)
+{
+	if (config->algorithm == LB_CID_UNSET)
+		return LB_REASON_hash_unknown_config;
+	if (dcid->length < 1u + config->server_id_length + config->nonce_length)
+		return LB_REASON_hash_short_dcid;
+	return lb_cid_length_fits(config, dcid) ? LB_REASON_cid : LB_REASON_hash_wrong_length;
+}
+
+/*
+ * The first words of a clear CID's body, as they lie there. Whole words: the card's verifier takes no
+ * copy of run-time length. A word that begins inside the server id ends inside the body, for the nonce
+ * has four octets at least. 0 if it would read past end.
+ */
+static LB_INLINE int lb_cid_clear(const struct lb_cid_config *config, const __u8 *body,
+				  const void *end, __u32 *words)
+{
+	LB_UNROLL
+	for (__u32 i = 0; i < 4; i++) {
+		words[i] = 0;
+		if (config->server_id_length > 4 * i) {
+			if (body + 4 * i + 4 > (const __u8 *)end)
+				return 0;
+			words[i] = lb_load32(body + 4 * i);
+		}
+	}
+	return 1;
+}
+
+/*
+ * The server id of a CID that lb_cid_check() passed, zero-padded to four words. key: for an encrypted
+ * config, else unused; then LB_CID_LEAD octets before the body must be readable too. Returns
+ * LB_REASON_cid, or why the CID is unroutable (draft section 4.1).
  */
 static LB_INLINE enum lb_reason lb_cid_server_id(const struct lb_cid_config *config,
+						 const struct lb_cid_key *key,
 						 const struct lb_dcid *dcid, const void *end,
 						 __u32 *words)
 {
 	const __u8 *body = dcid->octets + 1;
-	__u32 length = config->server_id_length;
+	int whole;
 
-	if (config->algorithm != LB_CID_CLEAR)
-		return LB_REASON_hash_unknown_config;
-	if (dcid->length < 1 + length + config->nonce_length)
+	if (config->algorithm == LB_CID_CLEAR)
+		whole = lb_cid_clear(config, body, end, words);
+	else
+		whole = key && lb_cid_decrypt(config, key, body - LB_CID_LEAD, end, words);
+	if (!whole)
 		return LB_REASON_hash_short_dcid;
-		/*
-	 * Whole words, masked: the card's verifier takes no copy of run-time length. A word that begins
-	 * inside the server id ends inside the body, for the nonce has four octets at least.
-	 */
-#pragma clang loop unroll(full)
-	for (__u32 i = 0; i < 4; i++) {
-		words[i] = 0;
-		if (length > 4 * i) {
-			if (body + 4 * i + 4 > (const __u8 *)end)
-				return LB_REASON_hash_short_dcid;
-			words[i] = lb_load32(body + 4 * i) & config->mask[i];
-		}
-	}
+	LB_UNROLL
+	for (__u32 i = 0; i < 4; i++)
+		words[i] &= config->mask[i];
 	return LB_REASON_cid;
 }
 

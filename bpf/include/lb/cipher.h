@@ -142,7 +142,7 @@ static LB_INLINE int lb_cid_four_pass(const struct lb_cid_key *key, const __u8 *
 	from.high = from.high << (key->right_shift & 63) & other.high;
 	from.low = from.low << (key->right_low_shift & 31) & other.low;
 
-#pragma clang loop unroll(disable)
+	LB_NO_UNROLL
 	for (__u32 i = 0; i < 4; i++) {
 		if (i >= key->passes)
 			break;

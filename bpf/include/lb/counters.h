@@ -22,12 +22,14 @@
 	X(no_server, PASS, "the VIP's pool has no server that takes new connections")              \
 	X(no_next_hop, PASS, "the way to the server (egress, MAC address) is not known")           \
 	X(ttl_expired, PASS, "TTL or hop limit would reach zero")                                  \
-	X(no_headroom, PASS, "no room in front of the frame for the outer header")                 \
+	X(needs_key, PASS, "an encrypted connection ID, which this tier cannot decode")            \
+	X(no_headroom, PASS, "no room for the outer header, before the frame or in its length")    \
 	X(cid, FORWARD, "by the server id in the connection ID")                                   \
 	X(hash_no_dcid, FORWARD, "by the 4-tuple: no connection ID, or it runs past the datagram") \
 	X(hash_reserved_config, FORWARD, "by the 4-tuple: config id 7, which names no config")     \
 	X(hash_unknown_config, FORWARD, "by the 4-tuple: no config has this id")                   \
 	X(hash_short_dcid, FORWARD, "by the 4-tuple: shorter than its config's CIDs")              \
+	X(hash_wrong_length, FORWARD, "by the 4-tuple: the CID contradicts its own length")        \
 	X(hash_unknown_server_id, FORWARD,                                                         \
 	  "by the 4-tuple: no server of the pool has this server id")
 

@@ -79,7 +79,7 @@ static LB_INLINE void lb_write_ipv6(__u8 *at, const struct lb_pkt *pkt,
 
 	lb_store32(at, LB_BE32(6u << 28 | pkt->traffic_class << 20 | (flow & 0xfffff)));
 	lb_store32(at + 4, LB_BE32(pkt->ip_length << 16 | inner << 8 | LB_OUTER_TTL));
-#pragma clang loop unroll(full)
+	LB_UNROLL
 	for (int i = 0; i < 4; i++) {
 		lb_store32(at + 8 + 4 * i, server->source[i]);
 		lb_store32(at + 24 + 4 * i, server->destination[i]);
@@ -165,6 +165,9 @@ static LB_INLINE enum lb_step lb_forward(struct xdp_md *ctx, struct lb_pkt *pkt)
 		link_length = LB_ETH_LENGTH;
 	}
 	outer = lb_outer_length(server);
+	/* Only a virtual link hands over frames that large, unsegmented. */
+	if (pkt->ip_length + outer > 0xffff)
+		return lb_pass(pkt, LB_REASON_no_headroom);
 	if (outer == LB_IPV6_LENGTH)
 		flow = lb_tuple_hash(pkt);
 

@@ -10,6 +10,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "lb/abi.h"
+#include "lb/cipher.h"
 #include "lb/profile.h"
 
 #if LB_MAY_PERCPU
@@ -41,12 +42,43 @@ LB_MAP(server_stats, LB_COUNTER_MAP, struct lb_count, 1);
 LB_MAP(cid_stats, LB_COUNTER_MAP, struct lb_count, 1);
 #endif
 
+#if LB_MAY_AES
+LB_MAP(cid_key_map, BPF_MAP_TYPE_ARRAY, struct lb_cid_key, 2);
+LB_MAP(cid_seen_map, BPF_MAP_TYPE_ARRAY, __u64, 1); /* jiffies */
+
+static __always_inline const struct lb_cid_key *lb_cid_key(__u32 index)
+{
+	return bpf_map_lookup_elem(&cid_key_map, &index);
+}
+
+/* One store a packet, shared by all CPUs: only its age counts, and bpf_jiffies64() costs nothing. */
+static __always_inline void lb_cid_seen(__u32 index)
+{
+	__u64 *seen = bpf_map_lookup_elem(&cid_seen_map, &index);
+	__u64 now = bpf_jiffies64();
+
+	if (seen && *seen != now)
+		*seen = now;
+}
+#else
+static __always_inline const struct lb_cid_key *lb_cid_key(__u32 index)
+{
+	(void)index;
+	return 0;
+}
+
+static __always_inline void lb_cid_seen(__u32 index)
+{
+	(void)index;
+}
+#endif
+
 #if LB_MAY_REDIRECT
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
 	__type(key, __u32); /* ifindex */
 	__type(value, __u32);
-	__uint(max_entries, 64);
+	__uint(max_entries, LB_MAX_EGRESS);
 } egress_map SEC(".maps");
 
 /* XDP_REDIRECT, or XDP_ABORTED if the device is not (or no longer) in the map. */

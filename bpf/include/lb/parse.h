@@ -160,7 +160,7 @@ static LB_INLINE enum lb_step lb_parse_ipv6(struct lb_pkt *pkt)
 	if (pkt->ip_length > pkt->frame_length - pkt->link_length)
 		return lb_pass(pkt, LB_REASON_malformed);
 
-#pragma clang loop unroll(disable)
+	LB_NO_UNROLL
 	for (i = 0; i < LB_MAX_EXTENSIONS; i++) {
 		if (!lb_is_extension(next))
 			break;

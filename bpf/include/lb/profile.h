@@ -6,8 +6,8 @@
 #ifndef LB_PROFILE_H
 #define LB_PROFILE_H
 
-#if !defined(LB_MAY_REDIRECT) || !defined(LB_MAY_PERCPU)
-#error "a tier defines LB_MAY_REDIRECT and LB_MAY_PERCPU before it includes the pipeline"
+#if !defined(LB_MAY_REDIRECT) || !defined(LB_MAY_PERCPU) || !defined(LB_MAY_AES)
+#error "a tier defines LB_MAY_REDIRECT, LB_MAY_PERCPU and LB_MAY_AES before it includes the pipeline"
 #endif
 
 #endif

@@ -17,6 +17,7 @@ struct lb_dcid {
 	 * only the receiver knows how much of it is the DCID.
 	 */
 	__u32 length;
+	__u32 is_long; /* header form */
 };
 
 /*
@@ -31,6 +32,7 @@ static LB_INLINE int lb_quic_dcid(const __u8 *payload, __u32 length, const void 
 	if (length < 2 || payload + 2 > (const __u8 *)end)
 		return 0;
 	is_long = payload[0] >> 7;
+	dcid->is_long = is_long;
 	dcid->length = length - 1;
 	if (is_long) {
 		if (length <= LB_QUIC_LONG_MIN || payload + LB_QUIC_LONG_MIN > (const __u8 *)end)

@@ -27,7 +27,7 @@ static LB_INLINE __u32 lb_tuple_hash(const struct lb_pkt *pkt)
 	}
 	if (ip + 40 > (const __u8 *)pkt->end)
 		return 0;
-#pragma clang loop unroll(full)
+	LB_UNROLL
 	for (int i = 0; i < 8; i++)
 		words[i] = lb_load32(ip + 8 + 4 * i);
 	words[8] = lb_load32(udp);
