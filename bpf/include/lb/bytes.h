@@ -36,6 +36,20 @@ static LB_INLINE __u32 lb_load32(const void *p)
  */
 #define LB_OPAQUE(x) asm volatile("" : "+r"(x))
 
+/*
+ * For the verifier only: x as it is, but no longer known to be this or that constant; any: a number it
+ * knows nothing of. Two ways through the program that differ in such a constant become one.
+ */
+static LB_INLINE __u32 lb_forget(__u32 x, __u32 any)
+{
+#ifdef __bpf__
+	asm volatile("%1 ^= %1\n\t%0 += %1" : "+r"(x), "+r"(any));
+#else
+	(void)any;
+#endif
+	return x;
+}
+
 /* For clang, which makes the BPF objects; gcc builds the same text for the host and needs neither. */
 #ifdef __clang__
 #define LB_UNROLL    _Pragma("clang loop unroll(full)")

@@ -71,18 +71,6 @@ static LB_INLINE enum lb_step lb_route_by_cid(struct lb_pkt *pkt)
 	return pkt->server ? LB_FORWARD : LB_NEXT;
 }
 
-/*
- * For the verifier only: makes it forget which constant the reason is. Recent kernels (6.13) follow
- * constant keys of arrays, and would walk the rest of the program once for each reason.
- */
-static LB_INLINE void lb_forget_reason(struct lb_pkt *pkt)
-{
-	__u32 reason = pkt->reason, nothing = pkt->frame_length;
-
-	asm volatile("%1 ^= %1\n\t%0 += %1" : "+r"(reason), "+r"(nothing));
-	pkt->reason = reason;
-}
-
 /* The last resort: pkt->reason already says why the CID did not decide. */
 static LB_INLINE enum lb_step lb_route_by_tuple(struct lb_pkt *pkt)
 {
@@ -90,7 +78,8 @@ static LB_INLINE enum lb_step lb_route_by_tuple(struct lb_pkt *pkt)
 	__u32 shift = generation->row_shift & 31, key;
 	const __u32 *row;
 
-	lb_forget_reason(pkt);
+	/* Kernels from 6.13 follow constant keys of arrays, and would walk on once for each reason. */
+	pkt->reason = lb_forget(pkt->reason, pkt->frame_length);
 	key = generation->row_base + (pkt->pool << shift) +
 	      (lb_tuple_hash(pkt) & ((1u << shift) - 1));
 	row = bpf_map_lookup_elem(&row_map, &key);

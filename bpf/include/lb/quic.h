@@ -32,7 +32,6 @@ static LB_INLINE int lb_quic_dcid(const __u8 *payload, __u32 length, const void 
 	if (length < 2 || payload + 2 > (const __u8 *)end)
 		return 0;
 	is_long = payload[0] >> 7;
-	dcid->is_long = is_long;
 	dcid->length = length - 1;
 	if (is_long) {
 		if (length <= LB_QUIC_LONG_MIN || payload + LB_QUIC_LONG_MIN > (const __u8 *)end)
@@ -42,8 +41,8 @@ static LB_INLINE int lb_quic_dcid(const __u8 *payload, __u32 length, const void 
 			return 0;
 	}
 	/* By arithmetic, so that the verifier goes on with one pointer and not with two. */
-	LB_OPAQUE(is_long);
-	dcid->octets = payload + 1 + is_long * (LB_QUIC_LONG_MIN - 1);
+	dcid->is_long = lb_forget(is_long, length) & 1;
+	dcid->octets = payload + 1 + dcid->is_long * (LB_QUIC_LONG_MIN - 1);
 	return 1;
 }
 
