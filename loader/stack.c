@@ -135,18 +135,90 @@ static int load(const char *interface, const struct map_set *maps, struct bpf_ob
 	return stack_reason(interface, "prog-load", -error, reason);
 }
 
-/* Makes the ingress hook; *made: it was not there. */
-static int make_qdisc(const char *interface, uint32_t ifindex, bool *made, struct reason *reason)
+static void unmark_qdisc(const struct pin_path *folder, uint32_t ifindex)
+{
+	struct pin_path mark;
+	char name[32];
+
+	snprintf(name, sizeof(name), QDISC_MARK, ifindex);
+	mark = pins_in(folder, name);
+	pins_remove(&mark);
+}
+
+/* All qdiscs, or the filters at one end of a clsact qdisc. */
+static int dump(uint16_t type, uint32_t ifindex, uint32_t parent, mnl_cb_t take, void *context)
+{
+	char buffer[MNL_SOCKET_BUFFER_SIZE];
+	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
+	struct tcmsg *request = mnl_nlmsg_put_extra_header(header, sizeof(*request));
+	struct mnl_socket *netlink = mnl_socket_open(NETLINK_ROUTE);
+	int n;
+
+	if (!netlink)
+		return -1;
+	header->nlmsg_type = type;
+	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	request->tcm_ifindex = ifindex;
+	request->tcm_parent = parent;
+	n = mnl_socket_bind(netlink, 0, MNL_SOCKET_AUTOPID);
+	if (!n)
+		n = mnl_socket_sendto(netlink, header, header->nlmsg_len) < 0 ? -1 : MNL_CB_OK;
+	while (n > MNL_CB_STOP) {
+		n = mnl_socket_recvfrom(netlink, buffer, sizeof(buffer));
+		if (n > 0)
+			n = mnl_cb_run(buffer, n, 0, 0, take, context);
+	}
+	mnl_socket_close(netlink);
+	return n;
+}
+
+struct ingress_search {
+	uint32_t ifindex;
+	bool found;
+};
+
+static int look_for_ingress(const struct nlmsghdr *message, void *context)
+{
+	const struct tcmsg *qdisc = mnl_nlmsg_get_payload(message);
+	struct ingress_search *search = context;
+
+	if (message->nlmsg_type == RTM_NEWQDISC && qdisc->tcm_parent == TC_H_CLSACT &&
+	    (uint32_t)qdisc->tcm_ifindex == search->ifindex)
+		search->found = true;
+	return MNL_CB_OK;
+}
+
+/* Anything at the ingress: clsact, or what excludes it. */
+static bool has_qdisc(uint32_t ifindex)
+{
+	struct ingress_search search = { .ifindex = ifindex };
+
+	return !dump(RTM_GETQDISC, ifindex, 0, look_for_ingress, &search) && search.found;
+}
+
+/*
+ * Makes the ingress hook; *made: it was not there. The mark comes first, so that it is
+ * known whose qdisc it is also after a kill between the two.
+ */
+static int make_qdisc(const char *interface, uint32_t ifindex, const struct pin_path *folder,
+		      bool *made, struct reason *reason)
 {
 	struct bpf_tc_hook hook = ingress(ifindex);
 	int error;
 
+	*made = false;
+	if (has_qdisc(ifindex))
+		return 0;
+	error = pins_mark(folder, reason, QDISC_MARK, ifindex);
+	if (error)
+		return error;
 	log_forget_kernel();
 	error = bpf_tc_hook_create(&hook);
 	*made = !error;
-	if (!error || error == -EEXIST)
+	if (!error)
 		return 0;
-	return stack_reason(interface, "clsact", -error, reason);
+	unmark_qdisc(folder, ifindex);
+	return error == -EEXIST ? 0 : stack_reason(interface, "clsact", -error, reason);
 }
 
 static int count_filters(const struct nlmsghdr *message, void *count)
@@ -156,43 +228,21 @@ static int count_filters(const struct nlmsghdr *message, void *count)
 	return MNL_CB_OK;
 }
 
-/* Filters at one end of the clsact qdisc; an error counts as "in use". */
-static unsigned int filters(struct mnl_socket *netlink, uint32_t ifindex, uint32_t parent)
+/* An error counts as "in use". */
+static bool has_filters(uint32_t ifindex, uint32_t end)
 {
-	char buffer[MNL_SOCKET_BUFFER_SIZE];
-	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
-	struct tcmsg *request = mnl_nlmsg_put_extra_header(header, sizeof(*request));
 	unsigned int count = 0;
-	int n;
 
-	header->nlmsg_type = RTM_GETTFILTER;
-	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	request->tcm_ifindex = ifindex;
-	request->tcm_parent = TC_H_MAKE(TC_H_CLSACT, parent);
-	if (mnl_socket_sendto(netlink, header, header->nlmsg_len) < 0)
-		return 1;
-	do {
-		n = mnl_socket_recvfrom(netlink, buffer, sizeof(buffer));
-		if (n > 0)
-			n = mnl_cb_run(buffer, n, 0, 0, count_filters, &count);
-	} while (n > MNL_CB_STOP);
-	return n < 0 ? 1 : count;
+	return dump(RTM_GETTFILTER, ifindex, TC_H_MAKE(TC_H_CLSACT, end), count_filters, &count) ||
+	       count;
 }
 
 static void remove_qdisc(uint32_t ifindex)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
 		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
-	struct mnl_socket *netlink = mnl_socket_open(NETLINK_ROUTE);
-	bool empty;
 
-	if (!netlink)
-		return;
-	empty = !mnl_socket_bind(netlink, 0, MNL_SOCKET_AUTOPID) &&
-		!filters(netlink, ifindex, TC_H_MIN_INGRESS) &&
-		!filters(netlink, ifindex, TC_H_MIN_EGRESS);
-	mnl_socket_close(netlink);
-	if (empty)
+	if (!has_filters(ifindex, TC_H_MIN_INGRESS) && !has_filters(ifindex, TC_H_MIN_EGRESS))
 		bpf_tc_hook_destroy(&hook);
 }
 
@@ -218,8 +268,8 @@ static int put_filter(const char *interface, uint32_t ifindex, int fd, struct re
 	return stack_reason(interface, "attach", -error, reason);
 }
 
-static int pin(const struct pin_path *folder, const struct bpf_object *object, uint32_t ifindex,
-	       bool made_qdisc, struct reason *reason)
+static int pin(const struct pin_path *folder, const struct bpf_object *object,
+	       struct reason *reason)
 {
 	int stats = bpf_object__find_map_fd_by_name(object, LB_MAP_STACK_STATS), error;
 	struct pin_path path;
@@ -235,8 +285,6 @@ static int pin(const struct pin_path *folder, const struct bpf_object *object, u
 		error = pins_put(
 			bpf_program__fd(bpf_object__find_program_by_name(object, LB_PROG_STACK)),
 			folder, PINS_PROGRAM, reason);
-	if (!error && made_qdisc)
-		error = pins_mark(folder, reason, QDISC_MARK, ifindex);
 	return error;
 }
 
@@ -250,18 +298,20 @@ int stack_attach(const char *interface, uint32_t ifindex, const struct map_set *
 
 	if (error)
 		return error;
-	error = make_qdisc(interface, ifindex, &made, reason);
+	error = make_qdisc(interface, ifindex, &folder, &made, reason);
 	if (error)
 		goto out;
 	error = put_filter(interface, ifindex,
 			   bpf_program__fd(bpf_object__find_program_by_name(object, LB_PROG_STACK)),
 			   reason);
 	if (error) {
-		if (made)
+		if (made) {
 			remove_qdisc(ifindex);
+			unmark_qdisc(&folder, ifindex);
+		}
 		goto out;
 	}
-	error = pin(&folder, object, ifindex, made, reason);
+	error = pin(&folder, object, reason);
 	if (error)
 		stack_detach(interface, ifindex);
 out:
