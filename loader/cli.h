@@ -11,7 +11,7 @@
 
 #include "reason.h"
 
-enum cli_type { CLI_FLAG, CLI_STRING, CLI_NUMBER, CLI_LIST };
+enum cli_type { CLI_FLAG, CLI_STRING, CLI_NUMBER /* from 1 on */, CLI_LIST };
 
 #define CLI_LIST_MAX 64
 struct cli_list {
@@ -52,6 +52,10 @@ struct cli_command {
 };
 
 extern const struct cli_command *const commands[]; /* main.c; ends with NULL */
+extern const struct cli_option cli_common_options[]; /* ends with name NULL */
+
+/* NULL: there is none of that name. */
+const struct cli_command *cli_find_command(const char *name);
 
 /* Parses argv, runs the command, returns the exit status. */
 int cli_main(int argc, char **argv);

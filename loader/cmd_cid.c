@@ -25,18 +25,9 @@ static int no_memory(void)
 	return out_fail(&reason);
 }
 
-/* What the user wrote, as a JSON string in any case. */
-static json_t *text_json(const char *text)
-{
-	char shown[256];
-	json_t *json = json_string(text);
-
-	return json ? json : json_string(config_shown(text, shown, sizeof(shown)));
-}
-
 static json_t *error_json(const char *key, const char *text, const char *problem)
 {
-	return json_pack("{s:o, s:s}", key, text_json(text), "error", problem);
+	return json_pack("{s:o, s:o}", key, out_string(text), "error", out_string(problem));
 }
 
 /*

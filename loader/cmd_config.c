@@ -57,8 +57,9 @@ static int run_check(const struct cli_common *common, const void *options, int a
 	(void)options;
 	print_findings(file, &findings);
 	print_summary(file, config, &findings);
-	out_json(json_pack("{s:s, s:s, s:b, s:o, s:o}", "schema", "shunt/check/1", "file", file,
-			   "valid", !error, "errors", report_findings(&findings, false), "warnings",
+	out_json(json_pack("{s:s, s:o, s:b, s:o, s:o}", "schema", "shunt/check/1", "file",
+			   out_string(file), "valid", !error, "errors",
+			   report_findings(&findings, false), "warnings",
 			   report_findings(&findings, true)));
 	config_free(config);
 	config_findings_free(&findings);
@@ -178,8 +179,8 @@ static int run_diff(const struct cli_common *common, const void *options, int ar
 		differs |= json_is_true(json_object_get(one, "differs"));
 		json_array_append_new(attached, one);
 	}
-	out_json(json_pack("{s:s, s:s, s:b, s:O}", "schema", "shunt/diff/1", "file", common->config,
-			   "differs", differs, "attached", attached));
+	out_json(json_pack("{s:s, s:o, s:b, s:O}", "schema", "shunt/diff/1", "file",
+			   out_string(common->config), "differs", differs, "attached", attached));
 	status = differs ? EXIT_DIFFERS : 0;
 out:
 	json_decref(attached);
@@ -288,8 +289,9 @@ static int apply_all(const char *file, const struct config *config, const struct
 		json_array_append_new(applied, one);
 	}
 	out_table_end(table);
-	out_json(json_pack("{s:s, s:s, s:b, s:o, s:i}", "schema", "shunt/apply/1", "file", file,
-			   "dry_run", dry_run, "applied", applied, "exit", status));
+	out_json(json_pack("{s:s, s:o, s:b, s:o, s:i}", "schema", "shunt/apply/1", "file",
+			   out_string(file), "dry_run", dry_run, "applied", applied, "exit",
+			   status));
 	return status;
 }
 

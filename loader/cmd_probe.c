@@ -71,8 +71,8 @@ static void print_reason(const struct reason *reason)
 	if (reason->kernel[0]) {
 		snprintf(line, sizeof(line), "kernel: \"%s\"", reason->kernel);
 		print_line(line);
-	} else if (reason->error && reason->code != REASON_NO_PERMISSION) {
-		snprintf(line, sizeof(line), "kernel: %s at %s", reason_errno_name(reason->error),
+	} else if (reason_kernel(reason)[0] && reason->code != REASON_NO_PERMISSION) {
+		snprintf(line, sizeof(line), "kernel: %s at %s", reason_kernel(reason),
 			 reason->stage);
 		print_line(line);
 	}
@@ -407,7 +407,7 @@ static const struct cli_option probe_command_options[] = {
 
 const struct cli_command cmd_probe = {
 	.name = "probe",
-	.arguments = "[IFACE | --all] [--trial] [--require TIER]",
+	.arguments = "[IFACE | --all]",
 	.summary = "what each tier could do on an interface, and why not",
 	.details =
 		"Without IFACE: every interface that carries Ethernet, or lo where there is none.\n"

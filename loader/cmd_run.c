@@ -71,8 +71,8 @@ static int run(const struct cli_common *common, const void *options, int argc, c
 	} else if (run_service(&request, &reason)) {
 		status = out_fail(&reason);
 	} else {
-		out_json(json_pack("{s:s, s:O, s:s}", "schema", "shunt/run/1", "interfaces",
-				   interfaces, "config", common->config));
+		out_json(json_pack("{s:s, s:O, s:o}", "schema", "shunt/run/1", "interfaces",
+				   interfaces, "config", out_string(common->config)));
 	}
 	json_decref(interfaces);
 	return status;

@@ -2,6 +2,8 @@
 /*
  * Tables, JSON documents and failures on their way to the user.
  */
+#include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +14,8 @@
 #include "out.h"
 
 struct out out;
+
+static bool broken; /* a document could not be made */
 
 static const char *const colors[] = {
 	[OUT_PLAIN] = "",	 [OUT_GOOD] = "\033[32m", [OUT_BAD] = "\033[31m",
@@ -154,28 +158,90 @@ void out_table_end(struct out_table *table)
 	free(table);
 }
 
+/* The octets of the UTF-8 character at text; 0: there is none. Jansson knows which are valid. */
+static size_t character(const char *text)
+{
+	unsigned char lead = (unsigned char)text[0];
+	size_t n = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+	json_t *valid = strnlen(text, n) == n ? json_stringn(text, n) : NULL;
+
+	json_decref(valid);
+	return valid ? n : 0;
+}
+
+/* What is neither UTF-8 nor printable as \x and two digits. The caller frees it; NULL: no memory. */
+static char *escaped(const char *text)
+{
+	char *result = malloc(4 * strlen(text) + 1), *to = result;
+
+	while (result && *text) {
+		size_t n = iscntrl((unsigned char)*text) ? 0 : character(text);
+
+		if (n)
+			to = mempcpy(to, text, n);
+		else
+			to += sprintf(to, "\\x%02x", (unsigned char)*text);
+		text += n ? n : 1;
+	}
+	if (result)
+		*to = '\0';
+	return result;
+}
+
+json_t *out_string(const char *text)
+{
+	json_t *json = json_string(text);
+	char *shown;
+
+	if (json)
+		return json;
+	shown = escaped(text);
+	json = json_string(shown ? shown : "?");
+	free(shown);
+	return json;
+}
+
+static void dump(json_t *document, size_t flags)
+{
+	static const char no_document[] =
+		"{\"schema\": \"shunt/error/1\", \"error\": {\"code\": \"unknown\", \"stage\": \"output\", "
+		"\"errno\": null, \"kernel\": null, \"what\": null, \"text\": \"failed\", "
+		"\"hint\": \"the result cannot be put in JSON\"}, \"exit\": 1}";
+
+	if (!out.json)
+		return;
+	if (!document || json_dumpf(document, stdout, flags | JSON_PRESERVE_ORDER)) {
+		broken = true;
+		fputs(no_document, stdout);
+	}
+	putchar('\n');
+}
+
 void out_json(json_t *document)
 {
-	if (out.json) {
-		json_dumpf(document, stdout,
-			   out.pretty ? JSON_INDENT(2) | JSON_PRESERVE_ORDER : JSON_PRESERVE_ORDER);
-		putchar('\n');
-	}
+	dump(document, out.pretty ? JSON_INDENT(2) : 0);
 	json_decref(document);
 }
 
 void out_json_line(json_t *object)
 {
-	if (out.json) {
-		json_dumpf(object, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-		putchar('\n');
-	}
+	dump(object, JSON_COMPACT);
 	json_decref(object);
+}
+
+int out_finish(int status)
+{
+	int error = fflush(stdout) ? errno : 0;
+
+	if (!error && !ferror(stdout))
+		return broken && !status ? 1 : status;
+	log_error("stdout: output was lost%s%s", error ? ": " : "", error ? strerror(error) : "");
+	return status ? status : 1;
 }
 
 static json_t *text_or_null(const char *text)
 {
-	return text && text[0] ? json_string(text) : json_null();
+	return text && text[0] ? out_string(text) : json_null();
 }
 
 json_t *out_reason_json(const struct reason *reason)
@@ -189,22 +255,31 @@ json_t *out_reason_json(const struct reason *reason)
 			 reason_text(reason->code), "hint", text_or_null(reason_hint(reason)));
 }
 
+static void print_reason(const struct reason *reason)
+{
+	const char *hint = reason_hint(reason), *kernel = reason_kernel(reason);
+	char *what = escaped(reason->what);
+
+	if (reason->code == REASON_USAGE && reason->hint[0]) {
+		log_error("%s: %s", what ? what : "", hint); /* says it all */
+		free(what);
+		return;
+	}
+	log_error("%s%s%s%s%s%s%s%s", what ? what : "", reason->what[0] ? ": " : "",
+		  reason_text(reason->code), kernel[0] ? " (kernel: " : "", kernel,
+		  kernel[0] ? ")" : "", hint[0] ? "; " : "", hint);
+	free(what);
+}
+
 int out_fail(const struct reason *reason)
 {
-	const char *hint = reason_hint(reason), *error = reason_errno_name(reason->error);
-	/* That nothing is attached is no refusal of the kernel's, whatever errno carried it here. */
-	bool refused = reason->code != REASON_NOT_ATTACHED;
-	const char *kernel = reason->kernel[0] ? reason->kernel : refused ? error : "";
 	int status = reason_exit(reason);
 
-	if (out.json) {
+	if (out.json)
 		out_json(json_pack("{s:s, s:o, s:i}", "schema", "shunt/error/1", "error",
 				   out_reason_json(reason), "exit", status));
-		return status;
-	}
-	log_error("%s%s%s%s%s%s%s%s", reason->what, reason->what[0] ? ": " : "",
-		  reason_text(reason->code), kernel[0] ? " (kernel: " : "", kernel,
-		  kernel[0] ? ")" : "", hint && hint[0] ? "; " : "", hint ? hint : "");
+	else
+		print_reason(reason);
 	return status;
 }
 

@@ -37,10 +37,19 @@ struct out_table *out_table_begin(size_t columns, const char *const *headings);
 void out_table_row(struct out_table *table, enum out_color color, const char *const *cells);
 void out_table_end(struct out_table *table);
 
-/* Prints the document if --json and drops the reference either way. */
+/*
+ * Prints the document if --json and drops the reference either way. NULL, which is what json_pack()
+ * makes of text that is not UTF-8 or of too little memory: an error document, and out_finish() fails.
+ */
 void out_json(json_t *document);
 /* One JSON object on one line (trace, decode -): printed only with --json; drops the reference. */
 void out_json_line(json_t *object);
+
+/*
+ * Anybody's text (names of files, arguments) as a JSON string: octets that are not UTF-8 are shown
+ * as \xff. New reference.
+ */
+json_t *out_string(const char *text);
 
 /* {"code":…, "stage":…, "errno":…, "kernel":…, "text":…, "hint":…}; json_null() for REASON_NONE. */
 json_t *out_reason_json(const struct reason *reason);
@@ -52,6 +61,9 @@ json_t *out_reason_json(const struct reason *reason);
 int out_fail(const struct reason *reason);
 /* The same for a command line that makes no sense: what is wrong, how it should be. Returns 2. */
 int out_usage(const char *what, const char *hint);
+
+/* Once, after everything: the exit status, no longer 0 if output did not get to where it should. */
+int out_finish(int status);
 
 /* Packets and octets as people read them ("1.24M", "3.1 GB"); buffer of 16. Returns buffer. */
 const char *out_count(char *buffer, unsigned long long count);

@@ -34,6 +34,38 @@ const char *reason_hint(const struct reason *reason)
 	return reason->hint[0] ? reason->hint : codes[reason->code].hint;
 }
 
+/* An errno with one of these is what our own functions return, or the same in fewer letters. */
+static bool says_it_all(enum reason_code code)
+{
+	switch (code) {
+	case REASON_NONE:
+	case REASON_NO_NDO_BPF:
+	case REASON_NO_OFFLOAD_DEVICE:
+	case REASON_BUSY_FOREIGN_PROGRAM:
+	case REASON_BUSY_OTHER_TIER:
+	case REASON_BUSY_OTHER_MODE:
+	case REASON_NO_INTERFACE:
+	case REASON_NO_BPFFS:
+	case REASON_DEVICE_GONE:
+	case REASON_ABI:
+	case REASON_CAPACITY:
+	case REASON_NOT_ATTACHED:
+	case REASON_CONFIG:
+	case REASON_USAGE:
+	case REASON_UNTRIED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+const char *reason_kernel(const struct reason *reason)
+{
+	if (reason->kernel[0] || says_it_all(reason->code))
+		return reason->kernel;
+	return reason_errno_name(reason->error);
+}
+
 int reason_exit(const struct reason *reason)
 {
 	return codes[reason->code].status;

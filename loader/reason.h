@@ -42,7 +42,7 @@
 	X(VERIFIER, "verifier", 3, "the kernel's verifier refuses the program",                   \
 	  "report this with loader -v")                                                           \
 	X(CAPACITY, "capacity", 1, "the maps that are attached are too small for the file",       \
-	  "raise limits: in the file, then loader attach --reload IFACE")                         \
+	  "loader attach --reload IFACE makes maps by the file's limits:")                        \
 	X(NOT_ATTACHED, "not-attached", 7, "nothing is attached", "loader attach IFACE")          \
 	X(CONFIG, "config", 6, "the configuration file is not valid", "")                         \
 	X(USAGE, "usage", 2, "wrong usage", "loader help")                                        \
@@ -88,6 +88,11 @@ const char *reason_code_name(enum reason_code code);
 const char *reason_text(enum reason_code code);
 /* What to do: the reason's own words, or the code's. */
 const char *reason_hint(const struct reason *reason);
+/*
+ * What the kernel says to it: its sentence, else its errno's name; "" where the reason is our own
+ * finding or says all that the errno does.
+ */
+const char *reason_kernel(const struct reason *reason);
 /* The exit status that goes with it (table in models: 1 to 8). */
 int reason_exit(const struct reason *reason);
 /* "EINVAL", "EPERM", ...; "" for 0. Static. */

@@ -14,9 +14,10 @@ json_t *report_findings(const struct config_findings *findings, bool warnings)
 
 	for (uint32_t i = 0; i < findings->n; i++)
 		if (findings->list[i].warning == warnings)
-			json_array_append_new(list, json_pack("{s:s, s:s}", "path",
-							      findings->list[i].path, "text",
-							      findings->list[i].text));
+			json_array_append_new(list,
+					      json_pack("{s:o, s:o}", "path",
+							out_string(findings->list[i].path), "text",
+							out_string(findings->list[i].text)));
 	return list;
 }
 
