@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batch.h"
 #include "cli.h"
 #include "out.h"
 #include "stats.h"
@@ -24,49 +25,65 @@ struct view {
 	json_t *numbers;
 	uint32_t generation;
 	struct lb_generation tables;
+	uint32_t *rows; /* of all pools, each with 1 << tables.row_shift of them */
 	uint32_t n_servers;
-	struct lb_server *servers; /* by position */
-	uint32_t *shares; /* rows a server has, by position */
+	uint32_t *number; /* of each server, by position */
+	uint32_t *shares; /* rows a server has, by number */
+	struct lb_server *servers; /* by number */
 };
 
-static uint32_t server_number(const struct view *view, uint32_t position)
+static uint32_t rows_of_pool(const struct view *view)
 {
-	uint32_t pool = 0;
-	const struct config_server *server = plan_server(view->config, position, &pool);
+	return 1u << view->tables.row_shift;
+}
+
+/* Servers have numbers 1 to sizes.servers - 1; 0 is a row of nobody. */
+static void read_numbers(struct view *view)
+{
+	const json_t *numbers = json_object_get(view->numbers, "servers");
 	char name[2 * CONFIG_NAME_MAX + 2];
 
-	snprintf(name, sizeof(name), "%s/%s", view->config->pools[pool].name, server->name);
-	return (uint32_t)json_integer_value(
-		json_object_get(json_object_get(view->numbers, "servers"), name));
+	for (uint32_t i = 0; i < view->n_servers; i++) {
+		uint32_t pool = 0;
+		const struct config_server *server = plan_server(view->config, i, &pool);
+		json_int_t number;
+
+		snprintf(name, sizeof(name), "%s/%s", view->config->pools[pool].name, server->name);
+		number = json_integer_value(json_object_get(numbers, name));
+		if (number > 0 && number < view->attachment->maps.sizes.servers)
+			view->number[i] = (uint32_t)number;
+	}
 }
 
-static uint32_t pool_rows(const struct view *view, uint32_t pool, uint32_t **rows)
+/* A server is in rows of its own pool only, so one count over all rows does for all pools. */
+static int read_tables(struct view *view)
 {
-	uint32_t n = 1u << view->tables.row_shift;
+	const struct map_set *maps = &view->attachment->maps;
+	uint32_t each = rows_of_pool(view), n = view->config->n_pools * each;
+	int err = batch_read(maps->row, view->tables.row_base + each, n, sizeof(*view->rows),
+			     view->rows);
 
-	*rows = calloc(n, sizeof(**rows));
-	for (uint32_t i = 0; *rows && i < n; i++) {
-		uint32_t key = view->tables.row_base + ((pool + 1) << view->tables.row_shift) + i;
-
-		bpf_map_lookup_elem(view->attachment->maps.row, &key, &(*rows)[i]);
-	}
-	return *rows ? n : 0;
+	for (uint32_t i = 0; !err && i < n; i++)
+		if (view->rows[i] < maps->sizes.servers)
+			view->shares[view->rows[i]]++;
+	view->shares[0] = 0;
+	return err ? err :
+		     batch_read(maps->server, view->tables.server_base, maps->sizes.servers,
+				sizeof(*view->servers), view->servers);
 }
 
-static void read_shares(struct view *view)
+static int make_room(struct view *view)
 {
-	uint32_t first = 0;
+	uint32_t most = view->attachment->maps.sizes.servers;
 
-	for (uint32_t pool = 0; pool < view->config->n_pools; pool++) {
-		uint32_t *rows, n = pool_rows(view, pool, &rows);
-
-		for (uint32_t s = 0; s < view->config->pools[pool].n_servers; s++)
-			for (uint32_t i = 0; i < n; i++)
-				view->shares[first + s] += rows[i] ==
-							   server_number(view, first + s);
-		first += view->config->pools[pool].n_servers;
-		free(rows);
-	}
+	while (plan_server(view->config, view->n_servers, NULL))
+		view->n_servers++;
+	view->rows = calloc((size_t)view->config->n_pools << view->tables.row_shift,
+			    sizeof(*view->rows));
+	view->number = calloc(view->n_servers + 1, sizeof(*view->number));
+	view->shares = calloc(most, sizeof(*view->shares));
+	view->servers = calloc(most, sizeof(*view->servers));
+	return view->rows && view->number && view->shares && view->servers ? 0 : -ENOMEM;
 }
 
 static int read_view(const struct attachment *attachment, struct view *view, struct reason *reason)
@@ -84,25 +101,22 @@ static int read_view(const struct attachment *attachment, struct view *view, str
 	if (bpf_map_lookup_elem(maps->meta, &zero, &meta) ||
 	    bpf_map_lookup_elem(maps->generation, &meta.active, &view->tables))
 		return reason_set(reason, REASON_UNKNOWN, "map-read", errno, LB_MAP_GENERATION);
-	while (plan_server(view->config, view->n_servers, NULL))
-		view->n_servers++;
-	view->servers = calloc(view->n_servers + 1, sizeof(*view->servers));
-	view->shares = calloc(view->n_servers + 1, sizeof(*view->shares));
-	if (!view->servers || !view->shares)
-		return reason_set(reason, REASON_UNKNOWN, "show", ENOMEM, NULL);
-	for (uint32_t i = 0; i < view->n_servers; i++) {
-		uint32_t key = view->tables.server_base + server_number(view, i);
-
-		bpf_map_lookup_elem(maps->server, &key, &view->servers[i]);
+	err = make_room(view);
+	if (!err) {
+		read_numbers(view);
+		err = read_tables(view);
 	}
-	read_shares(view);
-	return 0;
+	return err ? reason_set(reason, REASON_UNKNOWN, "map-read", -err, "%s",
+				attachment->interface) :
+		     0;
 }
 
 static void free_view(struct view *view)
 {
-	free(view->shares);
 	free(view->servers);
+	free(view->shares);
+	free(view->number);
+	free(view->rows);
 	json_decref(view->numbers);
 	config_free(view->config);
 	memset(view, 0, sizeof(*view));
@@ -118,23 +132,42 @@ static const char *state_name(const struct config_server *server)
 	return server->state == CONFIG_DRAIN ? "drain" : "up";
 }
 
+/* As many as a line has room for; JSON has them all. */
 static void ids_text(const struct config_server *server, char *text, size_t size)
 {
+	char hex[2 * LB_SERVER_ID_MAX + 1];
 	size_t at = 0;
 
 	text[0] = '\0';
-	for (uint32_t i = 0; i < server->n_ids && at + 40 < size; i++) {
-		at += (size_t)snprintf(text + at, size - at, "%s%u:", i ? " " : "",
-				       server->ids[i].config);
-		for (uint32_t j = 0; j < server->ids[i].length; j++)
-			at += (size_t)snprintf(text + at, size - at, "%02x", server->ids[i].id[j]);
+	for (uint32_t i = 0; i < server->n_ids; i++) {
+		const struct config_server_id *id = &server->ids[i];
+
+		if (at + 2 * id->length + sizeof(" 0: …") > size) {
+			snprintf(text + at, size - at, " …");
+			return;
+		}
+		at += (size_t)snprintf(text + at, size - at, "%s%u:%s", i ? " " : "", id->config,
+				       config_hex_text(id->id, id->length, hex));
 	}
 }
 
-/* "52:54:00:00:00:01 eth1", or why packets for this server are passed up. */
-static void hop_text(const struct view *view, uint32_t position, char *text, size_t size)
+static json_t *ids_json(const struct config_server *server)
 {
-	const struct lb_server *server = &view->servers[position];
+	char hex[2 * LB_SERVER_ID_MAX + 1];
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < server->n_ids; i++)
+		json_array_append_new(
+			list,
+			json_pack("{s:i, s:s}", "config", server->ids[i].config, "id",
+				  config_hex_text(server->ids[i].id, server->ids[i].length, hex)));
+	return list;
+}
+
+/* "52:54:00:00:00:01 eth1", or why packets for this server are passed up. */
+static void hop_text(const struct view *view, uint32_t number, char *text, size_t size)
+{
+	const struct lb_server *server = &view->servers[number];
 	const uint8_t *mac = server->destination_mac;
 	char name[IF_NAMESIZE] = "?";
 
@@ -152,32 +185,31 @@ static void hop_text(const struct view *view, uint32_t position, char *text, siz
 
 static void server_row(const struct view *view, uint32_t i, struct out_table *table, json_t *list)
 {
-	char address[INET6_ADDRSTRLEN], ids[256], hop[64], weight[16], share[16], number[16];
-	uint32_t pool = 0;
+	char address[INET6_ADDRSTRLEN], ids[96], hop[64], weight[16], share[16], shown[16];
+	uint32_t pool = 0, number = view->number[i];
 	const struct config_server *server = plan_server(view->config, i, &pool);
 	const char *pool_name = view->config->pools[pool].name;
-	const char *cells[] = { pool_name, server->name,       number,
+	const char *cells[] = { pool_name, server->name,       shown,
 				address,   mode_name(server),  weight,
 				share,	   state_name(server), hop,
 				ids };
-	bool resolved = view->servers[i].mode != LB_MODE_UNSET;
+	bool resolved = view->servers[number].mode != LB_MODE_UNSET;
 
 	config_address_text(&server->address, address);
 	ids_text(server, ids, sizeof(ids));
-	hop_text(view, i, hop, sizeof(hop));
-	snprintf(number, sizeof(number), "%u", server_number(view, i));
+	hop_text(view, number, hop, sizeof(hop));
+	snprintf(shown, sizeof(shown), "%u", number);
 	snprintf(weight, sizeof(weight), "%u", server->weight);
-	snprintf(share, sizeof(share), "%.1f%%",
-		 100.0 * view->shares[i] / (1u << view->tables.row_shift));
+	snprintf(share, sizeof(share), "%.1f%%", 100.0 * view->shares[number] / rows_of_pool(view));
 	out_table_row(table, resolved ? OUT_PLAIN : OUT_BAD, cells);
 	json_array_append_new(
 		list,
-		json_pack("{s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:s, s:o, s:s}", "pool", pool_name,
-			  "server", server->name, "number", (json_int_t)server_number(view, i),
-			  "address", address, "mode", mode_name(server), "weight",
-			  (json_int_t)server->weight, "rows", (json_int_t)view->shares[i], "state",
-			  state_name(server), "next_hop", resolved ? json_string(hop) : json_null(),
-			  "server_ids", ids));
+		json_pack("{s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:s, s:o, s:o}", "pool", pool_name,
+			  "server", server->name, "number", (json_int_t)number, "address", address,
+			  "mode", mode_name(server), "weight", (json_int_t)server->weight, "rows",
+			  (json_int_t)view->shares[number], "state", state_name(server), "next_hop",
+			  resolved ? json_string(hop) : json_null(), "server_ids",
+			  ids_json(server)));
 }
 
 static json_t *show_servers(const struct view *view)
@@ -259,7 +291,8 @@ static json_t *show_rows(const struct view *view)
 	json_t *list = json_array();
 
 	for (uint32_t pool = 0; pool < view->config->n_pools; pool++) {
-		uint32_t *rows, n = pool_rows(view, pool, &rows), empty = 0;
+		uint32_t n = rows_of_pool(view), empty = 0;
+		const uint32_t *rows = view->rows + (size_t)pool * n;
 		char total[16], none[16], servers[16];
 		const char *cells[] = { view->config->pools[pool].name, total, none, servers };
 		json_t *numbers = json_array();
@@ -275,7 +308,6 @@ static json_t *show_rows(const struct view *view)
 		json_array_append_new(list,
 				      json_pack("{s:s, s:o}", "pool",
 						view->config->pools[pool].name, "rows", numbers));
-		free(rows);
 	}
 	out_table_end(table);
 	return list;
@@ -331,9 +363,7 @@ static int run(const struct cli_common *common, const void *opaque, int argc, ch
 		if (!strcmp(argv[0], topics[i].name))
 			topic = &topics[i];
 	if (!topic) {
-		reason_set(&reason, REASON_USAGE, "usage", 0, "%s", argv[0]);
-		reason_set_hint(&reason, "show takes servers, vips, configs or rows");
-		return out_fail(&reason);
+		return out_usage(argv[0], "show takes servers, vips, configs or rows");
 	}
 	err = attach_list(options->interface, &list, &n, &reason);
 	if (!err && !n)
