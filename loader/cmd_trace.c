@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli.h"
 #include "names.h"
@@ -21,8 +22,12 @@ struct options {
 };
 
 struct job {
+	pcap_t *capture; /* NULL: the one frame */
+	uint8_t frame[TRACE_FRAME_MAX];
+	size_t frame_length;
 	struct trace *trace;
 	struct out_table *table;
+	pcap_t *shape; /* of what is dumped */
 	pcap_dumper_t *dump;
 	unsigned long packet, failed;
 };
@@ -137,68 +142,106 @@ static int parse_hex(const char *text, uint8_t *octets, size_t room)
 	return high < 0 && n ? (int)n : -EINVAL;
 }
 
-static int trace_hex(struct job *job, const char *hex)
+static int open_capture(struct job *job, const char *path)
 {
-	uint8_t frame[TRACE_FRAME_MAX];
-	int length = parse_hex(hex, frame, sizeof(frame));
+	char error[PCAP_ERRBUF_SIZE];
 
-	if (length < 0)
-		return out_usage("--hex", "one frame in hexadecimal digits, whole octets");
-	trace_frame(job, frame, (size_t)length);
+	job->capture = pcap_open_offline(path, error);
+	if (!job->capture)
+		return file_failed(path, error);
+	if (pcap_datalink(job->capture) != DLT_EN10MB)
+		return file_failed(path, "not a capture of Ethernet frames");
 	return 0;
 }
 
-static int trace_pcap(struct job *job, const char *path)
+/* Everything about the input that can be wrong, before anything is written. */
+static int open_input(struct job *job, const struct options *options)
 {
-	char error[PCAP_ERRBUF_SIZE];
-	pcap_t *capture = pcap_open_offline(path, error);
-	struct pcap_pkthdr *header;
-	const u_char *frame;
-	int got, status = 0;
+	int length;
 
-	if (!capture)
-		return file_failed(path, error);
-	if (pcap_datalink(capture) != DLT_EN10MB) {
-		pcap_close(capture);
-		return file_failed(path, "not a capture of Ethernet frames");
-	}
-	while ((got = pcap_next_ex(capture, &header, &frame)) == 1)
-		trace_frame(job, frame, header->caplen);
-	if (got == PCAP_ERROR)
-		status = file_failed(path, pcap_geterr(capture));
-	pcap_close(capture);
-	return status;
+	if (options->pcap)
+		return open_capture(job, options->pcap);
+	length = parse_hex(options->hex, job->frame, sizeof(job->frame));
+	if (length < 0)
+		return out_usage("--hex", "one frame in hexadecimal digits, whole octets");
+	job->frame_length = (size_t)length;
+	return 0;
 }
 
-static int with_dump(struct job *job, const struct options *options)
+/* Opening the output empties it, and the capture with it if both are one file by whatever names. */
+static bool is_input(const struct job *job, const char *path)
 {
-	pcap_t *dead = NULL;
-	int status;
+	struct stat input, output;
 
-	if (options->out) {
-		dead = pcap_open_dead(DLT_EN10MB, 65535);
-		job->dump = dead ? pcap_dump_open(dead, options->out) : NULL;
-		if (!job->dump) {
-			status = file_failed(options->out, dead ? pcap_geterr(dead) : "no memory");
-			goto out;
-		}
-	}
-	status = options->hex ? trace_hex(job, options->hex) : trace_pcap(job, options->pcap);
-	if (job->dump && pcap_dump_flush(job->dump) && !status)
+	return job->capture && !fstat(fileno(pcap_file(job->capture)), &input) &&
+	       !stat(path, &output) && input.st_dev == output.st_dev &&
+	       input.st_ino == output.st_ino;
+}
+
+static int check_output(const struct job *job, const char *path)
+{
+	if (!path)
+		return 0;
+	if (!strcmp(path, "-"))
+		return out_usage("--out -", "a file: stdout has the verdicts");
+	if (is_input(job, path))
+		return out_usage(path, "--out would overwrite the capture that --pcap reads");
+	return 0;
+}
+
+static int open_output(struct job *job, const char *path)
+{
+	job->shape = pcap_open_dead(DLT_EN10MB, 65535);
+	if (!job->shape)
+		return file_failed(path, "no memory");
+	job->dump = pcap_dump_open(job->shape, path);
+	return job->dump ? 0 : file_failed(path, pcap_geterr(job->shape));
+}
+
+static int trace_capture(struct job *job, const char *path)
+{
+	struct pcap_pkthdr *header;
+	const u_char *frame;
+	int got;
+
+	while ((got = pcap_next_ex(job->capture, &header, &frame)) == 1)
+		trace_frame(job, frame, header->caplen);
+	return got == PCAP_ERROR ? file_failed(path, pcap_geterr(job->capture)) : 0;
+}
+
+static int trace_all(struct job *job, const struct options *options)
+{
+	static const char *const headings[] = { ">packet", "verdict", "reason", ">config",
+						"vip",	   "server",  ">octets" };
+	int status = options->out ? open_output(job, options->out) : 0;
+
+	if (status)
+		return status;
+	job->table = out_table_begin(7, headings);
+	if (job->capture)
+		status = trace_capture(job, options->pcap);
+	else
+		trace_frame(job, job->frame, job->frame_length);
+	out_table_end(job->table);
+	if (job->dump && (pcap_dump_flush(job->dump) || ferror(pcap_dump_file(job->dump))) &&
+	    !status)
 		status = file_failed(options->out, "cannot be written");
-out:
+	return status || !job->failed ? status : 1;
+}
+
+static void close_job(struct job *job)
+{
+	trace_close(job->trace);
 	if (job->dump)
 		pcap_dump_close(job->dump);
-	job->dump = NULL;
-	if (dead)
-		pcap_close(dead);
-	return status;
+	if (job->shape)
+		pcap_close(job->shape);
+	if (job->capture)
+		pcap_close(job->capture);
 }
 
 static int run(const struct cli_common *common, const void *opaque, int argc, char **argv)
 {
-	static const char *const headings[] = { ">packet", "verdict", "reason", ">config",
-						"vip",	   "server",  ">octets" };
 	const struct options *options = opaque;
 	enum tier tier = options->tier ? tier_by_name(options->tier) : TIER_DRIVER;
 	struct config *config = NULL;
@@ -217,20 +260,16 @@ static int run(const struct cli_common *common, const void *opaque, int argc, ch
 		reason_set(&reason, REASON_NO_INTERFACE, "interface", errno, "%s", options->dev);
 		return out_fail(&reason);
 	}
-	status = report_load(common->config, &config);
-	if (status)
-		return status;
-	if (trace_open(tier, config, ifindex, &job.trace, &reason)) {
+	status = open_input(&job, options);
+	if (!status)
+		status = check_output(&job, options->out);
+	if (!status)
+		status = report_load(common->config, &config);
+	if (!status && trace_open(tier, config, ifindex, &job.trace, &reason))
 		status = out_fail(&reason);
-		goto out;
-	}
-	job.table = out_table_begin(7, headings);
-	status = with_dump(&job, options);
-	out_table_end(job.table);
-	if (!status && job.failed)
-		status = 1;
-out:
-	trace_close(job.trace);
+	if (!status)
+		status = trace_all(&job, options);
+	close_job(&job);
 	config_free(config);
 	return status;
 }
