@@ -16,42 +16,63 @@
 #include "out.h"
 #include "stats.h"
 
+#define INTERVAL_MAX 86400
+
 struct options {
 	bool watch, all;
-	long interval, count;
+	long interval, count; /* 0: not given */
 	const char *by;
 };
 
-static void item_row(struct out_table *table, const struct stats *before, const struct stats *now,
-		     const struct stats_tier *tier, const struct stats_item *item, const char *note,
-		     enum out_color color)
+static const struct section {
+	const char *name;
+	enum stats_kind kind;
+} sections[] = {
+	{ "server", STATS_SERVERS },
+	{ "vip", STATS_VIPS },
+	{ "config", STATS_CONFIGS },
+	{ "reason", STATS_REASONS },
+};
+
+#define N_SECTIONS (sizeof(sections) / sizeof(sections[0]))
+
+/* Two readings of the counters; before: NULL with the first. */
+struct pair {
+	const struct stats *before, *now;
+};
+
+static void item_row(struct out_table *table, const struct pair *pair,
+		     const struct stats_tier *tier, enum stats_kind kind, uint32_t index)
 {
-	double rate = stats_rate(before, now, item, tier->interface, tier->tier);
+	uint32_t n;
+	const struct stats_item *item = &stats_items(tier, kind, &n)[index];
+	double rate = stats_rate(pair->before, pair->now, tier, kind, index);
+	const char *note = kind == STATS_REASONS ? names_reason_help(index) : "";
 	char packets[16], octets[16], each[20] = "";
 	const char *cells[] = { item->name, packets, octets, each, note };
 
 	out_count(packets, item->count.packets);
 	out_octets(octets, item->count.octets);
-	if (before) {
-		out_count(each, (unsigned long long)rate);
+	if (pair->before) {
+		out_count(each, (unsigned long long)(rate + 0.5));
 		strcat(each, "/s");
 	}
-	out_table_row(table, color, cells);
+	out_table_row(table, item->count.packets || kind != STATS_REASONS ? OUT_PLAIN : OUT_DIM,
+		      cells);
 }
 
-static void print_items(const char *heading, const struct stats *before, const struct stats *now,
-			const struct stats_tier *tier, const struct stats_item *items, uint32_t n,
-			const char *const *notes, bool all)
+static void print_items(const char *heading, const struct pair *pair, const struct stats_tier *tier,
+			enum stats_kind kind, bool all)
 {
 	const char *headings[] = { heading, ">packets", ">octets", ">rate", "" };
 	struct out_table *table = out_table_begin(5, headings);
-	uint32_t shown = 0;
+	uint32_t n, shown = 0;
+	const struct stats_item *items = stats_items(tier, kind, &n);
 
 	for (uint32_t i = 0; i < n; i++) {
 		if (!all && !items[i].count.packets)
 			continue;
-		item_row(table, before, now, tier, &items[i], notes ? notes[i] : "",
-			 items[i].count.packets ? OUT_PLAIN : OUT_DIM);
+		item_row(table, pair, tier, kind, i);
 		shown++;
 	}
 	if (!shown) {
@@ -68,28 +89,18 @@ static bool wants(const struct options *options, const char *section)
 	return !options->by || !strcmp(options->by, section);
 }
 
-static void print_tier(const struct options *options, const struct stats *before,
-		       const struct stats *now, const struct stats_tier *tier)
+static void print_tier(const struct options *options, const struct pair *pair,
+		       const struct stats_tier *tier)
 {
-	const char *helps[LB_REASON_COUNT];
 	char packets[16], octets[16];
 
-	for (int i = 0; i < LB_REASON_COUNT; i++)
-		helps[i] = names_reason_help(i);
 	out_text("%s  %s  generation %u  %s packets  %s\n\n", tier->interface,
 		 tiers[tier->tier].name, tier->generation, out_count(packets, tier->total.packets),
 		 out_octets(octets, tier->total.octets));
-	if (wants(options, "server"))
-		print_items("server", before, now, tier, tier->servers, tier->n_servers, NULL,
-			    true);
-	if (wants(options, "vip"))
-		print_items("vip", before, now, tier, tier->vips, tier->n_vips, NULL, true);
-	if (wants(options, "config"))
-		print_items("config", before, now, tier, tier->configs, tier->n_configs, NULL,
-			    true);
-	if (wants(options, "reason"))
-		print_items("reason", before, now, tier, tier->reasons, LB_REASON_COUNT, helps,
-			    options->all);
+	for (size_t i = 0; i < N_SECTIONS; i++)
+		if (wants(options, sections[i].name))
+			print_items(sections[i].name, pair, tier, sections[i].kind,
+				    options->all || sections[i].kind != STATS_REASONS);
 	if (tier->has_stack && wants(options, "reason")) {
 		struct lb_count vips = {};
 
@@ -101,31 +112,34 @@ static void print_tier(const struct options *options, const struct stats *before
 	}
 }
 
-static void print(const struct options *options, const struct stats *before,
-		  const struct stats *now)
+static bool watches(const struct options *options)
+{
+	return options->watch || options->interval || options->count;
+}
+
+static void print(const struct options *options, const struct pair *pair)
 {
 	if (out.json) {
-		json_t *document = stats_json(now);
+		json_t *document = stats_json(pair->now);
 
-		if (options->watch)
+		if (watches(options))
 			out_json_line(document);
 		else
 			out_json(document);
 		return;
 	}
-	if (options->watch && isatty(STDOUT_FILENO))
+	if (watches(options) && isatty(STDOUT_FILENO))
 		out_text("\033[H\033[J");
-	for (size_t i = 0; i < now->n; i++)
-		print_tier(options, before, now, &now->tiers[i]);
+	for (size_t i = 0; i < pair->now->n; i++)
+		print_tier(options, pair, &pair->now->tiers[i]);
 }
 
-/* True when the time is over and nobody asked to stop. */
+/* True when the time is over, nobody asked to stop, and somebody still gets what is printed. */
 static bool wait_or_stop(int signals, long seconds)
 {
 	struct pollfd wait = { .fd = signals, .events = POLLIN };
 
-	fflush(stdout);
-	return poll(&wait, 1, (int)seconds * 1000) == 0;
+	return !fflush(stdout) && poll(&wait, 1, (int)seconds * 1000) == 0;
 }
 
 static int open_signals(void)
@@ -142,8 +156,8 @@ static int open_signals(void)
 static int show(const struct options *options, const char *interface)
 {
 	struct stats *before = NULL, *now = NULL;
-	int signals = options->watch ? open_signals() : -1;
-	long seconds = options->interval > 0 ? options->interval : 1;
+	int signals = watches(options) ? open_signals() : -1;
+	long seconds = options->interval ? options->interval : 1;
 	struct reason reason = {};
 	int status = 0;
 
@@ -152,10 +166,10 @@ static int show(const struct options *options, const char *interface)
 			status = out_fail(&reason);
 			break;
 		}
-		print(options, before, now);
+		print(options, &(struct pair){ before, now });
 		stats_free(before);
 		before = now;
-		if (!options->watch || i + 1 == options->count || !wait_or_stop(signals, seconds))
+		if (!watches(options) || i + 1 == options->count || !wait_or_stop(signals, seconds))
 			break;
 	}
 	stats_free(before);
@@ -166,19 +180,18 @@ static int show(const struct options *options, const char *interface)
 
 static int run(const struct cli_common *common, const void *opaque, int argc, char **argv)
 {
-	static const char *const sections[] = { "server", "vip", "config", "reason" };
 	const struct options *options = opaque;
-	struct reason reason = {};
 	bool known = !options->by;
+	char text[24];
 
 	(void)common;
-	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
-		known = known || !strcmp(options->by, sections[i]);
-	if (!known || options->interval < 0 || options->count < 0) {
-		reason_set(&reason, REASON_USAGE, "usage", 0, "stats");
-		reason_set_hint(&reason,
-				"--by takes server, vip, config or reason; numbers are positive");
-		return out_fail(&reason);
+	for (size_t i = 0; i < N_SECTIONS; i++)
+		known = known || !strcmp(options->by, sections[i].name);
+	if (!known)
+		return out_usage(options->by, "--by takes server, vip, config or reason");
+	if (options->interval > INTERVAL_MAX) {
+		snprintf(text, sizeof(text), "%ld", options->interval);
+		return out_usage(text, "--interval takes 1 to 86400 seconds");
 	}
 	return show(options, argc ? argv[0] : NULL);
 }
@@ -187,8 +200,9 @@ static const struct cli_option option_table[] = {
 	{ 'w', "watch", CLI_FLAG, offsetof(struct options, watch), NULL,
 	  "again and again, with rates; with --json a line each time" },
 	{ 'i', "interval", CLI_NUMBER, offsetof(struct options, interval), "SECONDS",
-	  "between two views (default 1)" },
-	{ 'n', "count", CLI_NUMBER, offsetof(struct options, count), "N", "stop after N views" },
+	  "between two views, which implies -w (default 1)" },
+	{ 'n', "count", CLI_NUMBER, offsetof(struct options, count), "N",
+	  "stop after N views, which implies -w" },
 	{ 0, "by", CLI_STRING, offsetof(struct options, by), "WHAT",
 	  "only server, vip, config or reason" },
 	{ 'a', "all", CLI_FLAG, offsetof(struct options, all), NULL, "reasons that are zero too" },

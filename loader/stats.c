@@ -225,8 +225,34 @@ void stats_free(struct stats *stats)
 	free(stats);
 }
 
-static const struct stats_item *find(const struct stats_item *items, uint32_t n, const char *name)
+const struct stats_item *stats_items(const struct stats_tier *tier, enum stats_kind kind,
+				     uint32_t *n)
 {
+	switch (kind) {
+	case STATS_VIPS:
+		*n = tier->n_vips;
+		return tier->vips;
+	case STATS_SERVERS:
+		*n = tier->n_servers;
+		return tier->servers;
+	case STATS_CONFIGS:
+		*n = tier->n_configs;
+		return tier->configs;
+	default:
+		*n = LB_REASON_COUNT;
+		return tier->reasons;
+	}
+}
+
+/* As long as nothing is applied in between, every item is where it was. */
+static const struct stats_item *find(const struct stats_tier *tier, enum stats_kind kind,
+				     const char *name, uint32_t index)
+{
+	uint32_t n;
+	const struct stats_item *items = stats_items(tier, kind, &n);
+
+	if (index < n && !strcmp(items[index].name, name))
+		return &items[index];
 	for (uint32_t i = 0; i < n; i++)
 		if (!strcmp(items[i].name, name))
 			return &items[i];
@@ -234,19 +260,16 @@ static const struct stats_item *find(const struct stats_item *items, uint32_t n,
 }
 
 double stats_rate(const struct stats *before, const struct stats *now,
-		  const struct stats_item *item, const char *interface, enum tier tier)
+		  const struct stats_tier *tier, enum stats_kind kind, uint32_t index)
 {
-	const struct stats_item *old = NULL;
+	uint32_t n;
+	const struct stats_item *item = &stats_items(tier, kind, &n)[index], *old = NULL;
 
 	for (size_t i = 0; before && !old && i < before->n; i++) {
 		const struct stats_tier *from = &before->tiers[i];
 
-		if (from->tier != tier || strcmp(from->interface, interface))
-			continue;
-		old = find(from->reasons, LB_REASON_COUNT, item->name);
-		old = old ? old : find(from->servers, from->n_servers, item->name);
-		old = old ? old : find(from->vips, from->n_vips, item->name);
-		old = old ? old : find(from->configs, from->n_configs, item->name);
+		if (from->tier == tier->tier && !strcmp(from->interface, tier->interface))
+			old = find(from, kind, item->name, index);
 	}
 	if (!old || now->time <= before->time || item->count.packets < old->count.packets)
 		return 0;

@@ -36,9 +36,16 @@ struct stats {
 /* interface NULL: all. 0 and *stats, or -errno with reason (-ENOENT: nothing attached). */
 int stats_read(const char *interface, struct stats **stats, struct reason *reason);
 void stats_free(struct stats *stats);
-/* Packets a second since `before`, matched by name; 0 if it was not there. */
+enum stats_kind { STATS_REASONS, STATS_VIPS, STATS_SERVERS, STATS_CONFIGS };
+/* The items of one kind and how many they are. */
+const struct stats_item *stats_items(const struct stats_tier *tier, enum stats_kind kind,
+				     uint32_t *n);
+/*
+ * Packets a second since `before` of the tier's item of that kind and index, matched by name; 0 if
+ * it was not there.
+ */
 double stats_rate(const struct stats *before, const struct stats *now,
-		  const struct stats_item *item, const char *interface, enum tier tier);
+		  const struct stats_tier *tier, enum stats_kind kind, uint32_t index);
 json_t *stats_json(const struct stats *stats);
 
 #endif
