@@ -61,7 +61,7 @@ static const char *outcome_name(enum attach_outcome outcome)
 static void add_row(struct out_table *table, enum out_color color, const char *tier,
 		    const char *usable, const char *why, const char *code)
 {
-	const char *cells[] = { tier, usable, why, code };
+	const char *cells[] = { tier, usable, code, why };
 
 	out_table_row(table, color, cells);
 }
@@ -70,16 +70,15 @@ static void add_row(struct out_table *table, enum out_color color, const char *t
 static void add_reason(struct out_table *table, const char *tier, const char *usable,
 		       const char *text, const struct reason *reason)
 {
-	const char *error = reason_errno_name(reason->error), *hint = reason_hint(reason);
+	const char *kernel = reason_kernel(reason), *hint = reason_hint(reason);
 	const char *detail = strstr(reason->what, ": "); /* behind interface and tier */
 	char line[400];
 
 	add_row(table, OUT_BAD, tier, usable, text, reason_code_name(reason->code));
 	if (detail)
 		add_row(table, OUT_DIM, "", "", detail + 2, "");
-	if (reason->kernel[0] || error[0]) {
-		snprintf(line, sizeof(line), "kernel: %s",
-			 reason->kernel[0] ? reason->kernel : error);
+	if (kernel[0]) {
+		snprintf(line, sizeof(line), "kernel: %s", kernel);
 		add_row(table, OUT_DIM, "", "", line, "");
 	}
 	if (hint[0])
@@ -88,7 +87,7 @@ static void add_reason(struct out_table *table, const char *tier, const char *us
 
 static struct out_table *begin_table(void)
 {
-	static const char *const headings[] = { "tier", "usable", "why", "code" };
+	static const char *const headings[] = { "tier", "usable", "code", "why" };
 
 	return out_table_begin(4, headings);
 }
@@ -113,6 +112,11 @@ static void print_walk(const struct walk *walk)
 		add_row(table, OUT_GOOD, tiers[tier].name, "yes", why, "");
 	}
 	out_table_end(table);
+}
+
+static json_t *path_json(const char *path)
+{
+	return path ? out_string(path) : json_null();
 }
 
 static json_t *walk_tier_json(enum tier tier, const struct walk_tier *tried)
@@ -140,6 +144,27 @@ static json_t *walk_tier_json(enum tier tier, const struct walk_tier *tried)
 	return json;
 }
 
+/* What to know of the tier that is attached now. New reference; each on stderr too, but for --json. */
+static json_t *tell_warnings(const char *interface, const struct walk *walk)
+{
+	struct probe_warning warnings[PROBE_GENERIC_WARNINGS];
+	json_t *list = json_array();
+	struct reason ignored;
+	struct nic nic;
+	size_t n = 0;
+
+	if (walk->tiers[TIER_GENERIC].state == WALK_YES && !nic_read(interface, &nic, &ignored))
+		n = probe_warn_generic(&nic, warnings);
+	for (size_t i = 0; i < n; i++) {
+		if (!out.json)
+			log_warn("%s: %s; %s", interface, warnings[i].text, warnings[i].hint);
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s}", "code", warnings[i].code, "text",
+						warnings[i].text, "hint", warnings[i].hint));
+	}
+	return list;
+}
+
 static void walk_json(const char *interface, const char *path, const struct walk *walk,
 		      const struct reason *reason, int status)
 {
@@ -153,9 +178,10 @@ static void walk_json(const char *interface, const char *path, const struct walk
 		if (walk->tiers[tier].state == WALK_YES)
 			json_array_append_new(attached, json_string(tiers[tier].name));
 	}
-	document = json_pack("{s:s, s:s, s:o, s:o, s:s?, s:b}", "schema", "shunt/attach/1",
-			     "interface", interface, "tiers", list, "attached", attached, "config",
-			     path, "dry_run", 0);
+	document = json_pack("{s:s, s:o, s:o, s:o, s:o, s:b, s:o}", "schema", "shunt/attach/1",
+			     "interface", out_string(interface), "tiers", list, "attached",
+			     attached, "config", path_json(path), "dry_run", 0, "warnings",
+			     tell_warnings(interface, walk));
 	if (status) {
 		json_object_set_new(document, "error", out_reason_json(reason));
 		json_object_set_new(document, "exit", json_integer(status));
@@ -238,6 +264,7 @@ static int attach(const struct walk_request *request, const char *path)
 			print_applied(request->interface, &walk);
 		else
 			print_kept(request->interface, &walk);
+		json_decref(tell_warnings(request->interface, &walk));
 	}
 	walk_free(&walk);
 	return status;
@@ -295,9 +322,9 @@ static int dry_run(const struct walk_request *request, const char *path)
 						      "");
 	else
 		out_text("%s: would attach nothing\n", request->interface);
-	out_json(json_pack("{s:s, s:s, s:o, s:o, s:s?, s:b}", "schema", "shunt/attach/1",
-			   "interface", request->interface, "tiers", list, "attached", would,
-			   "config", path, "dry_run", 1));
+	out_json(json_pack("{s:s, s:o, s:o, s:o, s:o, s:b}", "schema", "shunt/attach/1",
+			   "interface", out_string(request->interface), "tiers", list, "attached",
+			   would, "config", path_json(path), "dry_run", 1));
 	return any ? 0 : 3;
 }
 

@@ -188,9 +188,65 @@ static bool ethtool(int fd, const struct nic *nic, void *command)
 	return !ioctl(fd, SIOCETHTOOL, &request);
 }
 
+/* Offloads that an ethtool flag of old does not tell: bits without a number outside of the kernel. */
+struct offloads {
+	uint32_t n;
+	struct ethtool_gstrings *names;
+	struct ethtool_gfeatures *state;
+};
+
+static bool read_offloads(int fd, const struct nic *nic, struct offloads *offloads)
+{
+	struct {
+		struct ethtool_sset_info info;
+		uint32_t n;
+	} set = { .info = { .cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1 << ETH_SS_FEATURES } };
+	uint32_t blocks;
+
+	*offloads = (struct offloads){};
+	if (!ethtool(fd, nic, &set) || !set.info.sset_mask)
+		return false;
+	offloads->n = set.n;
+	blocks = (set.n + 31) / 32;
+	offloads->names = calloc(1, sizeof(*offloads->names) + (size_t)set.n * ETH_GSTRING_LEN);
+	offloads->state =
+		calloc(1, sizeof(*offloads->state) + blocks * sizeof(offloads->state->features[0]));
+	if (!offloads->names || !offloads->state)
+		return false;
+	offloads->names->cmd = ETHTOOL_GSTRINGS;
+	offloads->names->string_set = ETH_SS_FEATURES;
+	offloads->names->len = set.n;
+	offloads->state->cmd = ETHTOOL_GFEATURES;
+	offloads->state->size = blocks;
+	return ethtool(fd, nic, offloads->names) && ethtool(fd, nic, offloads->state);
+}
+
+static void free_offloads(struct offloads *offloads)
+{
+	free(offloads->state);
+	free(offloads->names);
+}
+
+static bool is_on(const struct offloads *offloads, const char *name)
+{
+	for (uint32_t i = 0; i < offloads->n; i++)
+		if (!strncmp((const char *)offloads->names->data + (size_t)i * ETH_GSTRING_LEN,
+			     name, ETH_GSTRING_LEN))
+			return offloads->state->features[i / 32].active >> i % 32 & 1;
+	return false;
+}
+
 static uint32_t larger(uint32_t a, uint32_t b)
 {
 	return a > b ? a : b;
+}
+
+static int ethtool_socket(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	/* A kernel without IPv4 still has this one. */
+	return fd >= 0 ? fd : socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
 }
 
 static void read_ethtool(struct nic *nic)
@@ -198,11 +254,9 @@ static void read_ethtool(struct nic *nic)
 	struct ethtool_drvinfo driver = { .cmd = ETHTOOL_GDRVINFO };
 	struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
 	struct ethtool_value flags = { .cmd = ETHTOOL_GFLAGS };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct offloads offloads;
+	int fd = ethtool_socket();
 
-	/* A kernel without IPv4 still has this one. */
-	if (fd < 0)
-		fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
 	if (fd < 0)
 		return;
 	if (ethtool(fd, nic, &driver)) {
@@ -220,6 +274,11 @@ static void read_ethtool(struct nic *nic)
 		nic->rx_vlan_offload = flags.data & ETH_FLAG_RXVLAN;
 		nic->lro = flags.data & ETH_FLAG_LRO;
 	}
+	if (read_offloads(fd, nic, &offloads))
+		nic->rx_udp_gro = is_on(&offloads, "rx-gro") &&
+				  (is_on(&offloads, "rx-udp-gro-forwarding") ||
+				   is_on(&offloads, "rx-gro-list"));
+	free_offloads(&offloads);
 	close(fd);
 }
 
@@ -299,6 +358,23 @@ int nic_read(const char *name, struct nic *nic, struct reason *reason)
 	return 0;
 }
 
+/* ethtool asks about our own namespace only. */
+static void read_peer_offloads(const struct nic *other, struct nic_peer *peer)
+{
+	struct offloads offloads;
+	int fd = ethtool_socket();
+
+	if (fd < 0)
+		return;
+	peer->offloads_known = read_offloads(fd, other, &offloads);
+	/* A checksum that the kernel has to fill in makes it split the datagrams as well. */
+	if (peer->offloads_known)
+		peer->tx_udp_segmentation = is_on(&offloads, "tx-udp-segmentation") &&
+					    is_on(&offloads, "tx-checksum-ip-generic");
+	free_offloads(&offloads);
+	close(fd);
+}
+
 int nic_read_peer(const struct nic *nic, struct nic_peer *peer)
 {
 	struct nic other;
@@ -315,6 +391,8 @@ int nic_read_peer(const struct nic *nic, struct nic_peer *peer)
 	*peer = (struct nic_peer){ .mtu = other.mtu,
 				   .has_driver_program = other.program_id[TIER_DRIVER] };
 	memcpy(peer->name, other.name, sizeof(peer->name));
+	if (nic->peer_namespace < 0)
+		read_peer_offloads(&other, peer);
 	return 0;
 }
 

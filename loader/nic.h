@@ -40,6 +40,7 @@ struct nic {
 	uint32_t queues_used, queues_max;
 	bool up, carrier, ethernet;
 	bool rx_vlan_offload, lro;
+	bool rx_udp_gro; /* datagrams are put together before they reach generic XDP */
 	bool features_known;
 	uint64_t features; /* bits: enum nic_feature */
 	uint32_t program_id[TIER_COUNT]; /* attached in the mode of this tier; 0: nothing */
@@ -52,6 +53,8 @@ struct nic_peer {
 	char name[IFNAMSIZ];
 	uint32_t mtu;
 	bool has_driver_program;
+	bool offloads_known; /* it is in our own namespace */
+	bool tx_udp_segmentation; /* it hands over what a sender has not split yet */
 };
 
 struct nic_entry {

@@ -63,6 +63,12 @@ int probe_interface(const char *name, const struct probe_options *options, struc
 		    struct reason *reason);
 /* Adds the warnings to a probe that has its verdicts; probe_interface() calls it. */
 void probe_warn(struct probe *probe, const struct probe_options *options);
+/*
+ * What would make the generic tier take several datagrams for one packet; room for
+ * PROBE_GENERIC_WARNINGS. How many there are.
+ */
+#define PROBE_GENERIC_WARNINGS 2
+size_t probe_warn_generic(const struct nic *nic, struct probe_warning *warnings);
 /* Whether attach would use this tier here: offload where it can, and the better host tier. */
 bool probe_chooses(const struct probe *probe, enum tier tier);
 const char *probe_text(const struct probe_tier *tier);

@@ -13,9 +13,8 @@
 #define BPFFS "/sys/fs/bpf"
 
 __attribute__((format(printf, 3, 4))) static struct probe_warning *
-warn(struct probe *probe, const char *code, const char *format, ...)
+fill(struct probe_warning *warning, const char *code, const char *format, ...)
 {
-	struct probe_warning *warning = &probe->warnings[probe->n_warnings++];
 	va_list arguments;
 
 	warning->code = code;
@@ -24,6 +23,8 @@ warn(struct probe *probe, const char *code, const char *format, ...)
 	va_end(arguments);
 	return warning;
 }
+
+#define warn(probe, ...) fill(&(probe)->warnings[(probe)->n_warnings++], __VA_ARGS__)
 
 __attribute__((format(printf, 2, 3))) static void advise(struct probe_warning *warning,
 							 const char *format, ...)
@@ -51,6 +52,43 @@ static void warn_of_peer(struct probe *probe)
 	       "attach one that passes: ip link set %s xdpdrv obj pass.bpf.o sec xdp", name);
 }
 
+/*
+ * Native XDP on a veth, once it is attached, makes the peer's kernel split what a sender leaves to
+ * be segmented; generic XDP does not, and meets the whole of it as one packet.
+ */
+static size_t warn_of_segments(const struct nic *nic, struct probe_warning *warning)
+{
+	struct nic_peer peer = {};
+	bool seen = !nic_read_peer(nic, &peer), known = seen && peer.offloads_known;
+
+	if (known && !peer.tx_udp_segmentation)
+		return 0;
+	fill(warning, "udp-segmentation",
+	     known ? "%s has tx-udp-segmentation on: the generic tier takes datagrams that are "
+		     "sent in one go for one large packet" :
+		     "%s, out of sight from here, may have tx-udp-segmentation on: the generic "
+		     "tier would take datagrams that are sent in one go for one large packet",
+	     seen ? peer.name : "the peer of this veth");
+	advise(warning, "%sethtool -K %s tx-udp-segmentation off",
+	       known ? "" : "on its side: ", seen ? peer.name : "PEER");
+	return 1;
+}
+
+/* LRO and rx-gro-hw are no matter: the kernel turns them off with the first generic program. */
+size_t probe_warn_generic(const struct nic *nic, struct probe_warning *warnings)
+{
+	size_t n = 0;
+
+	if (nic->rx_udp_gro)
+		advise(fill(&warnings[n++], "udp-gro",
+			    "GRO of UDP is on: the generic tier takes datagrams that arrive "
+			    "together for one large packet"),
+		       "ethtool -K %s rx-udp-gro-forwarding off rx-gro-list off", nic->name);
+	if (nic->peer)
+		n += warn_of_segments(nic, &warnings[n]);
+	return n;
+}
+
 void probe_warn(struct probe *probe, const struct probe_options *options)
 {
 	const struct nic *nic = &probe->nic;
@@ -65,6 +103,8 @@ void probe_warn(struct probe *probe, const struct probe_options *options)
 		       "ethtool -K %s rx-vlan-offload off", nic->name);
 	if (nic->peer && probe->tiers[TIER_DRIVER].usable != PROBE_NO)
 		warn_of_peer(probe);
+	if (probe_chooses(probe, TIER_GENERIC))
+		probe->n_warnings += probe_warn_generic(nic, &probe->warnings[probe->n_warnings]);
 	if (options->encapsulates && nic->mtu < 1500 + 40)
 		advise(warn(probe, "mtu-ipip",
 			    "ipip adds 20 octets (IPv4) or 40 (IPv6): full packets of 1500 do not "
