@@ -74,6 +74,9 @@ static int take_pinned(const struct object_request *request, struct bpf_object *
 	int fd, error;
 
 	bpf_object__for_each_map(map, object) {
+		/* Constants are the program's own; bpffs could not hold their map's name either. */
+		if (bpf_map__is_internal(map))
+			continue;
 		snprintf(path, sizeof(path), "%s/%s", request->reuse, bpf_map__name(map));
 		fd = bpf_obj_get(path);
 		if (fd < 0 && errno == ENOENT)
