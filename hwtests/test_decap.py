@@ -288,7 +288,7 @@ def test_a_datagram_reaches_the_socket(server_bed: Bed, server: Server, tier: st
     with host.node.socket(kind, socket.SOCK_DGRAM) as listener, \
             Wire(server_bed.lb, host.lb_interface) as wire:
         listener.bind((vip, 443))
-        listener.settimeout(5)
+        listener.settimeout(20)
         link = Ether(src=host.lb_mac, dst=host.mac)
         for address, outside in ((host.address4, IP), (host.address6, IPv6)):
             stranger = "10.2.1.77" if outside is IP else "fd00:2:1::77"

@@ -163,7 +163,7 @@ class Process:
         except subprocess.TimeoutExpired:
             raise self.fail(f"not finished after {timeout:g} s") from None
 
-    def terminate(self, timeout: float = 5.0) -> int:
+    def terminate(self, timeout: float = 20.0) -> int:
         """Ask it to end, insist after the timeout, and give its exit status."""
         if self.running():
             self.popen.terminate()

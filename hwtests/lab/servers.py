@@ -80,7 +80,7 @@ class QuicServer:
         return new
 
     def wait_event(self, kind: str, match: Callable[[Event], bool] | None = None, *,
-                   since: int = 0, timeout: float = 5.0) -> Event:
+                   since: int = 0, timeout: float = 15.0) -> Event:
         """The first event of the kind from events[since] on, waiting for it if need be."""
         deadline = Deadline(timeout)
         at = since
@@ -104,7 +104,7 @@ class QuicServer:
         self.read()
         return Counter(str(event.get("event")) for event in self.events)
 
-    def summary(self, timeout: float = 5.0) -> Event:
+    def summary(self, timeout: float = 15.0) -> Event:
         """Ask for a summary now."""
         self.read()
         since = len(self.events)

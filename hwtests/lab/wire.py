@@ -47,7 +47,7 @@ class Wire:
                 raise OSError(f"{self.node.name}/{self.interface}: frame sent only in part")
 
     def receive(self, count: int = 1, *, match: Match | None = None,
-                timeout: float = 2.0) -> list[bytes]:
+                timeout: float = 10.0) -> list[bytes]:
         """Up to count frames for which match is true; fewer only when the time is over."""
         deadline = Deadline(timeout)
         frames: list[bytes] = []
