@@ -11,6 +11,7 @@
 #include "apply.h"
 #include "nexthop.h"
 #include "pins.h"
+#include "rotation.h"
 
 /* Two applies at once would write the same half: a lock on the folder of the pins. */
 static int take_lock(const struct attachment *attachment)
@@ -47,8 +48,9 @@ static void note_unresolved(const struct config *config, const struct plan_hop *
 	}
 }
 
-int apply_config(const struct attachment *attachment, const struct config *config, int timeout_ms,
-		 bool dry_run, struct apply_result *result, struct reason *reason)
+int apply_config(const struct attachment *attachment, const struct config *config,
+		 const struct apply_request *request, struct apply_result *result,
+		 struct reason *reason)
 {
 	struct config *running = NULL;
 	struct plan_hop *hops = NULL;
@@ -57,7 +59,7 @@ int apply_config(const struct attachment *attachment, const struct config *confi
 	char problem[200];
 	int lock, err;
 
-	err = nexthop_resolve(config, attachment->ifindex, timeout_ms, &hops, reason);
+	err = nexthop_resolve(config, attachment->ifindex, request->timeout_ms, &hops, reason);
 	if (err)
 		return err;
 	note_unresolved(config, hops, result);
@@ -66,6 +68,10 @@ int apply_config(const struct attachment *attachment, const struct config *confi
 	if (err)
 		goto out;
 	result->changes = config_diff(running, config);
+	if (!request->force)
+		err = rotation_check(&attachment->maps, running, numbers, config, reason);
+	if (err)
+		goto out;
 	err = plan_build(config, &attachment->maps.sizes, hops, numbers, &plan, problem,
 			 sizeof(problem));
 	if (err) {
@@ -74,8 +80,8 @@ int apply_config(const struct attachment *attachment, const struct config *confi
 			   problem);
 		goto out;
 	}
-	err = sync_apply(&attachment->maps, plan, dry_run, &result->generation, &result->changed,
-			 reason);
+	err = sync_apply(&attachment->maps, plan, request->dry_run, &result->generation,
+			 &result->changed, reason);
 out:
 	plan_free(plan);
 	json_decref(numbers);

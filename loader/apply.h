@@ -17,12 +17,19 @@ struct apply_result {
 	json_t *unresolved; /* [{"server":…, "pool":…, "address":…, "problem":…}] */
 };
 
+struct apply_request {
+	int timeout_ms; /* how long to wait for neighbours */
+	bool dry_run; /* write nothing */
+	bool force; /* even if a CID config goes that packets still use; see rotation.h */
+};
+
 /*
- * timeout_ms: how long to wait for neighbours. dry_run: write nothing. On failure what runs stays as
- * it was. apply_result_free() the result in either case; it must be zeroed before.
+ * On failure what runs stays as it was. apply_result_free() the result in either case; it must be
+ * zeroed before.
  */
-int apply_config(const struct attachment *attachment, const struct config *config, int timeout_ms,
-		 bool dry_run, struct apply_result *result, struct reason *reason);
+int apply_config(const struct attachment *attachment, const struct config *config,
+		 const struct apply_request *request, struct apply_result *result,
+		 struct reason *reason);
 void apply_result_free(struct apply_result *result);
 
 #endif

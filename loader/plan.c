@@ -199,18 +199,42 @@ static char **vip_names(const struct config *config)
 	return names;
 }
 
+static char **pool_names(const struct config *config)
+{
+	char **names = calloc(config->n_pools + 1, sizeof(*names));
+
+	for (uint32_t i = 0; names && i < config->n_pools; i++) {
+		names[i] = strdup(config->pools[i].name);
+		if (!names[i]) {
+			free_names(names, config->n_pools);
+			return NULL;
+		}
+	}
+	return names;
+}
+
+uint32_t plan_pool_number(const struct config *config, const json_t *numbers, uint32_t pool)
+{
+	return (uint32_t)json_integer_value(
+		json_object_get(json_object_get(numbers, "pools"), config->pools[pool].name));
+}
+
 static int number_all(struct plan *plan, const json_t *before)
 {
 	char **servers = server_names(plan->config, plan->n_servers);
-	char **vips = vip_names(plan->config);
+	char **vips = vip_names(plan->config), **pools = pool_names(plan->config);
 	int err = -ENOMEM;
 
-	if (servers && vips)
+	if (servers && vips && pools)
 		err = assign_numbers(plan->server_number, plan->n_servers, servers,
 				     json_object_get(before, "servers"), plan->sizes.servers - 1);
 	if (!err)
 		err = assign_numbers(plan->vip_number, plan->config->n_vips, vips,
 				     json_object_get(before, "vips"), plan->sizes.vips);
+	if (!err)
+		err = assign_numbers(plan->pool_number, plan->config->n_pools, pools,
+				     json_object_get(before, "pools"), plan->sizes.pools);
+	free_names(pools, plan->config->n_pools);
 	free_names(vips, plan->config->n_vips);
 	free_names(servers, plan->n_servers);
 	return err;
@@ -232,7 +256,7 @@ static int build_vips(struct plan *plan, char *problem, size_t size)
 		memcpy(key, vip->address.octets, sizeof(vip->address.octets));
 		key[4] = LB_VIP_KEY(vip->address.family == AF_INET ? 4 : 6, htons(vip->port));
 		err = table_insert(plan->vip_table, plan->sizes.vip_buckets, key,
-				   LB_VIP_VALUE(plan->vip_number[i], vip->pool + 1));
+				   LB_VIP_VALUE(plan->vip_number[i], plan->pool_number[vip->pool]));
 		if (err)
 			return table_full(problem, size, "vips");
 	}
@@ -269,7 +293,7 @@ static void build_cids(struct plan *plan)
 		for (uint32_t pool = 0; pool < plan->config->n_pools; pool++)
 			if (plan->config->cids[i].pool == CONFIG_NO_POOL ||
 			    plan->config->cids[i].pool == pool)
-				build_cid(plan, &plan->config->cids[i], pool + 1);
+				build_cid(plan, &plan->config->cids[i], plan->pool_number[pool]);
 }
 
 static int build_server_ids(struct plan *plan, char *problem, size_t size)
@@ -283,7 +307,7 @@ static int build_server_ids(struct plan *plan, char *problem, size_t size)
 			int err;
 
 			memcpy(key, server->ids[j].id, server->ids[j].length);
-			key[4] = LB_SID_KEY(pool + 1, server->ids[j].config);
+			key[4] = LB_SID_KEY(plan->pool_number[pool], server->ids[j].config);
 			err = table_insert(plan->sid_table, plan->sizes.sid_buckets, key,
 					   plan->server_number[i]);
 			if (err)
@@ -307,8 +331,9 @@ static int build_pool_rows(struct plan *plan, uint32_t pool, uint32_t first)
 			names[i] = server->name;
 			weights[i] = server->state == CONFIG_UP ? server->weight : 0;
 		}
-		err = rows_fill(plan->rows + ((pool + 1) << plan->row_shift), 1u << plan->row_shift,
-				servers->n_servers, names, weights, plan->server_number + first);
+		err = rows_fill(plan->rows + (plan->pool_number[pool] << plan->row_shift),
+				1u << plan->row_shift, servers->n_servers, names, weights,
+				plan->server_number + first);
 	}
 	free(weights);
 	free(names);
@@ -368,6 +393,7 @@ static int allocate(struct plan *plan)
 		plan->row_shift++;
 	plan->server_number = calloc(plan->n_servers + 1, sizeof(*plan->server_number));
 	plan->vip_number = calloc(plan->config->n_vips + 1, sizeof(*plan->vip_number));
+	plan->pool_number = calloc(plan->config->n_pools + 1, sizeof(*plan->pool_number));
 	plan->vip_table = calloc(sizes->vip_buckets, sizeof(*plan->vip_table));
 	plan->sid_table = calloc(sizes->sid_buckets, sizeof(*plan->sid_table));
 	plan->rows = calloc(sizes->rows, sizeof(*plan->rows));
@@ -375,8 +401,9 @@ static int allocate(struct plan *plan)
 	plan->n_cids = LB_CID_INDEX(sizes->pools + 1, 0);
 	plan->cids = calloc(plan->n_cids, sizeof(*plan->cids));
 	plan->keys = calloc(plan->n_cids, sizeof(*plan->keys));
-	return plan->server_number && plan->vip_number && plan->vip_table && plan->sid_table &&
-			       plan->rows && plan->servers && plan->cids && plan->keys ?
+	return plan->server_number && plan->vip_number && plan->pool_number && plan->vip_table &&
+			       plan->sid_table && plan->rows && plan->servers && plan->cids &&
+			       plan->keys ?
 		       0 :
 		       -ENOMEM;
 }
@@ -427,6 +454,7 @@ void plan_free(struct plan *plan)
 	free(plan->rows);
 	free(plan->sid_table);
 	free(plan->vip_table);
+	free(plan->pool_number);
 	free(plan->vip_number);
 	free(plan->server_number);
 	free(plan);
@@ -434,7 +462,7 @@ void plan_free(struct plan *plan)
 
 json_t *plan_numbers_json(const struct plan *plan)
 {
-	json_t *servers = json_object(), *vips = json_object();
+	json_t *servers = json_object(), *vips = json_object(), *pools = json_object();
 	char **names = server_names(plan->config, plan->n_servers);
 
 	for (uint32_t i = 0; names && i < plan->n_servers; i++)
@@ -443,5 +471,8 @@ json_t *plan_numbers_json(const struct plan *plan)
 	for (uint32_t i = 0; i < plan->config->n_vips; i++)
 		json_object_set_new(vips, plan->config->vips[i].name,
 				    json_integer(plan->vip_number[i]));
-	return json_pack("{s:o, s:o}", "servers", servers, "vips", vips);
+	for (uint32_t i = 0; i < plan->config->n_pools; i++)
+		json_object_set_new(pools, plan->config->pools[i].name,
+				    json_integer(plan->pool_number[i]));
+	return json_pack("{s:o, s:o, s:o}", "servers", servers, "vips", vips, "pools", pools);
 }

@@ -41,6 +41,7 @@ struct plan {
 	uint32_t n_servers; /* of all pools */
 	uint32_t *server_number; /* by position: pools in order, servers in order; from 1 */
 	uint32_t *vip_number; /* by position in config->vips; from 1 */
+	uint32_t *pool_number; /* by position in config->pools; from 1 */
 	struct lb_bucket *vip_table; /* sizes.vip_buckets */
 	struct lb_bucket *sid_table; /* sizes.sid_buckets */
 	uint32_t n_cids; /* (sizes.pools + 1) << 3, by LB_CID_INDEX() */
@@ -57,7 +58,7 @@ const struct config_server *plan_server(const struct config *config, uint32_t po
 
 /*
  * hops: one a server, by position; NULL: none is resolved. before: {"servers": {"pool/name": n},
- * "vips": {"name": n}} from the running state, or NULL. 0, -ENOMEM, or -ENOSPC with what in
+ * "vips": {"name": n}, "pools": {"name": n}} from the running state, or NULL. 0, -ENOMEM, or -ENOSPC with what in
  * `problem` (needs, has, which limit).
  */
 int plan_build(const struct config *config, const struct plan_sizes *sizes,
@@ -66,6 +67,8 @@ int plan_build(const struct config *config, const struct plan_sizes *sizes,
 void plan_free(struct plan *plan);
 /* The numbers as `before` takes them. New reference. */
 json_t *plan_numbers_json(const struct plan *plan);
+/* A pool's number by those, 0 if it has none. */
+uint32_t plan_pool_number(const struct config *config, const json_t *numbers, uint32_t pool);
 
 /* What the data path needs to decode a config's CIDs; key is all zero for a clear one. Wipe it. */
 void plan_cid(const struct config_cid *cid, struct lb_cid_config *entry, struct lb_cid_key *key);

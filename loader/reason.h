@@ -43,6 +43,9 @@
 	  "report this with loader -v")                                                           \
 	X(CAPACITY, "capacity", 1, "the maps that are attached are too small for the file",       \
 	  "loader attach --reload IFACE makes maps by the file's limits:")                        \
+	X(CONFIG_IN_USE, "config-in-use", 1,                                                      \
+	  "a CID config that packets still use would go or change",                               \
+	  "leave it in the file as retiring until it is quiet (loader show configs), or --force") \
 	X(NOT_ATTACHED, "not-attached", 7, "nothing is attached", "loader attach IFACE")          \
 	X(CONFIG, "config", 6, "the configuration file is not valid", "")                         \
 	X(USAGE, "usage", 2, "wrong usage", "loader help")                                        \

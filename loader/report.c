@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "attach.h"
 #include "log.h"
 #include "out.h"
 #include "report.h"
@@ -60,4 +61,20 @@ int report_load(const char *path, struct config **config)
 		status = fail(path, &findings, err);
 	config_findings_free(&findings);
 	return status;
+}
+
+int report_attached(struct attachment **list, size_t *n)
+{
+	struct reason reason = {};
+
+	*list = NULL;
+	*n = 0;
+	if (attach_list(NULL, list, n, &reason))
+		return out_fail(&reason);
+	if (*n)
+		return 0;
+	attach_list_free(*list, *n);
+	*list = NULL;
+	reason_set(&reason, REASON_NOT_ATTACHED, "attachment", 0, NULL);
+	return out_fail(&reason);
 }

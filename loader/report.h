@@ -14,4 +14,9 @@ int report_load(const char *path, struct config **config);
 /* [{"path": …, "text": …}] of the warnings, or of the errors. New reference. */
 json_t *report_findings(const struct config_findings *findings, bool warnings);
 
+struct attachment;
+
+/* What is attached anywhere: 0, or the exit status (7: nothing) after it was reported. */
+int report_attached(struct attachment **list, size_t *n);
+
 #endif

@@ -115,14 +115,15 @@ static int read_vips(const struct map_set *maps, const struct config *config, co
 }
 
 /* A config that is for all pools counts in each of them. */
-static struct lb_count config_count(const struct config_cid *cid, const struct lb_count *counts,
-				    uint32_t n_pools)
+static struct lb_count config_count(const struct config *config, const json_t *numbers,
+				    const struct config_cid *cid, const struct lb_count *counts)
 {
 	struct lb_count sum = {};
 
-	for (uint32_t pool = 0; pool < n_pools; pool++)
+	for (uint32_t pool = 0; pool < config->n_pools; pool++)
 		if (cid->pool == CONFIG_NO_POOL || cid->pool == pool)
-			add(&sum, &counts[LB_CID_INDEX(pool + 1, cid->id)]);
+			add(&sum,
+			    &counts[LB_CID_INDEX(plan_pool_number(config, numbers, pool), cid->id)]);
 	return sum;
 }
 
@@ -137,7 +138,7 @@ static void name_config(const struct config *config, const struct config_cid *ci
 }
 
 static int read_configs(const struct map_set *maps, const struct config *config,
-			struct stats_tier *tier)
+			const json_t *numbers, struct stats_tier *tier)
 {
 	struct lb_count *counts = NULL;
 	int err = read_counts(maps->cid_stats, maps->percpu, LB_CID_INDEX(maps->sizes.pools + 1, 0),
@@ -149,7 +150,7 @@ static int read_configs(const struct map_set *maps, const struct config *config,
 		err = -ENOMEM;
 	for (uint32_t i = 0; !err && i < tier->n_configs; i++) {
 		name_config(config, &config->cids[i], &tier->configs[i]);
-		tier->configs[i].count = config_count(&config->cids[i], counts, config->n_pools);
+		tier->configs[i].count = config_count(config, numbers, &config->cids[i], counts);
 	}
 	free(counts);
 	return err;
@@ -174,7 +175,7 @@ static int read_tier(const struct attachment *attachment, struct stats_tier *tie
 	if (!err && config)
 		err = read_servers(maps, config, numbers, tier);
 	if (!err && config)
-		err = read_configs(maps, config, tier);
+		err = read_configs(maps, config, numbers, tier);
 	json_decref(numbers);
 	config_free(config);
 	return err ? reason_set(reason, REASON_UNKNOWN, "map-read", -err, "%s", tier->interface) :

@@ -335,12 +335,34 @@ static void clear_new_counters(int fd, bool percpu, const json_t *before, json_t
 			sync_zero_counts(fd, percpu, (uint32_t)json_integer_value(number));
 }
 
+/* A pool's CID configs begin anew with it, and so do the times they were last used at. */
+static void clear_new_pools(const struct map_set *set, const json_t *before, json_t *now, bool held)
+{
+	const uint64_t never = 0;
+	const char *name;
+	json_t *number;
+
+	json_object_foreach(now, name, number) {
+		if (json_object_get(before, name) ||
+		    is_held(before, json_integer_value(number)) != held)
+			continue;
+		for (uint32_t id = 0; id < LB_CONFIG_IDS; id++) {
+			uint32_t index = LB_CID_INDEX(json_integer_value(number), id);
+
+			sync_zero_counts(set->cid_stats, set->percpu, index);
+			if (set->cid_seen >= 0)
+				bpf_map_update_elem(set->cid_seen, &index, &never, BPF_ANY);
+		}
+	}
+}
+
 static void clear_counters(const struct map_set *set, const json_t *before, json_t *now, bool held)
 {
 	clear_new_counters(set->server_stats, set->percpu, json_object_get(before, "servers"),
 			   json_object_get(now, "servers"), held);
 	clear_new_counters(set->vip_stats, set->percpu, json_object_get(before, "vips"),
 			   json_object_get(now, "vips"), held);
+	clear_new_pools(set, json_object_get(before, "pools"), json_object_get(now, "pools"), held);
 }
 
 static json_t *running_numbers(const struct map_set *set)

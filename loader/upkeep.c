@@ -193,10 +193,13 @@ static int apply_one(struct upkeep *upkeep, const struct upkeep_interface *site,
 		return -ENOENT;
 	}
 	for (size_t i = 0; i < n && !error; i++) {
+		const struct apply_request request = {
+			.timeout_ms = dry_run ? 0 : time_left(upkeep),
+			.dry_run = dry_run,
+		};
 		struct apply_result result = {};
 
-		error = apply_config(&list[i], config, dry_run ? 0 : time_left(upkeep), dry_run,
-				     &result, reason);
+		error = apply_config(&list[i], config, &request, &result, reason);
 		if (!error && !dry_run)
 			tell_applied(upkeep, site->wanted.name, list[i].tier, &result);
 		apply_result_free(&result);

@@ -49,12 +49,12 @@ struct fill {
 static int fill_maps(struct attachment *attachment, void *context, struct reason *reason)
 {
 	struct fill *fill = context;
+	const struct apply_request request = { .timeout_ms = fill->request->timeout_ms };
 	int error;
 
 	if (!fill->request->config)
 		return 0;
-	error = apply_config(attachment, fill->request->config, fill->request->timeout_ms, false,
-			     fill->result, reason);
+	error = apply_config(attachment, fill->request->config, &request, fill->result, reason);
 	fill->filled = !error;
 	fill->failed = error;
 	return error;

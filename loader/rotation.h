@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Whether a CID config may go or change: not while packets still come that mean the old one. Reads
+ * when each config last routed a packet; changes nothing.
+ */
+#ifndef SHUNT_ROTATION_H
+#define SHUNT_ROTATION_H
+
+#include <stdbool.h>
+
+#include "config.h"
+#include "reason.h"
+#include "sync.h"
+
+struct rotation_use {
+	struct lb_count count; /* packets it routed since it was first applied */
+	bool seen; /* it routed one at all */
+	double quiet; /* seconds since the last one, if it did */
+};
+
+/* One config's use in one tier, over all pools it is for. numbers: see plan_build(). 0 or -errno. */
+int rotation_use(const struct map_set *set, const struct config *config, const json_t *numbers,
+		 const struct config_cid *cid, struct rotation_use *use);
+/*
+ * Every config of `running` that `after` drops or gives another meaning (key, lengths) has to have been
+ * quiet for after->min_quiet seconds. Else -EBUSY and REASON_CONFIG_IN_USE, naming the first that has
+ * not. A tier that keeps no times (offload) refuses nothing.
+ */
+int rotation_check(const struct map_set *set, const struct config *running, const json_t *numbers,
+		   const struct config *after, struct reason *reason);
+
+#endif
