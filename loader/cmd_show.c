@@ -11,7 +11,9 @@
 
 #include "batch.h"
 #include "cli.h"
+#include "lb/cipher.h"
 #include "out.h"
+#include "rotation.h"
 #include "stats.h"
 
 struct options {
@@ -60,9 +62,15 @@ static int read_tables(struct view *view)
 {
 	const struct map_set *maps = &view->attachment->maps;
 	uint32_t each = rows_of_pool(view), n = view->config->n_pools * each;
-	int err = batch_read(maps->row, view->tables.row_base + each, n, sizeof(*view->rows),
-			     view->rows);
+	int err = 0;
 
+	for (uint32_t pool = 0; !err && pool < view->config->n_pools; pool++) {
+		uint32_t number = plan_pool_number(view->config, view->numbers, pool);
+
+		err = batch_read(maps->row,
+				 view->tables.row_base + (number << view->tables.row_shift), each,
+				 sizeof(*view->rows), view->rows + (size_t)pool * each);
+	}
 	for (uint32_t i = 0; !err && i < n; i++)
 		if (view->rows[i] < maps->sizes.servers)
 			view->shares[view->rows[i]]++;
@@ -249,35 +257,96 @@ static json_t *show_vips(const struct view *view)
 	return list;
 }
 
+/* "12 s", "3 min", "5 h", "2 d": how long ago. */
+static const char *age_text(double seconds, char *text, size_t size)
+{
+	if (seconds < 120)
+		snprintf(text, size, "%.0f s", seconds);
+	else if (seconds < 7200)
+		snprintf(text, size, "%.0f min", seconds / 60);
+	else if (seconds < 172800)
+		snprintf(text, size, "%.0f h", seconds / 3600);
+	else
+		snprintf(text, size, "%.0f d", seconds / 86400);
+	return text;
+}
+
+static const char *algorithm_name(const struct config_cid *cid)
+{
+	if (!cid->keyed)
+		return "clear";
+	return cid->server_id_length + cid->nonce_length == LB_SINGLE_PASS_BODY ? "single-pass" :
+										  "four-pass";
+}
+
+/* The tier keeps no times (a card's does not): nobody can say. */
+static const char *removable_text(const struct view *view, const struct rotation_use *use)
+{
+	if (view->attachment->maps.cid_seen < 0)
+		return "not known here";
+	return !use->seen || use->quiet >= view->config->min_quiet ? "yes" : "not yet";
+}
+
+static void config_row(const struct view *view, const struct config_cid *cid,
+		       const struct rotation_use *use, struct out_table *table)
+{
+	char id[8], lengths[16], length[16], packets[16], quiet[24] = "never used";
+	const char *pool = cid->pool == CONFIG_NO_POOL ? "" : view->config->pools[cid->pool].name;
+	const char *cells[] = { id,
+				pool,
+				algorithm_name(cid),
+				cid->fingerprint,
+				lengths,
+				length,
+				cid->state == CONFIG_RETIRING ? "retiring" : "active",
+				packets,
+				quiet,
+				removable_text(view, use) };
+
+	snprintf(id, sizeof(id), "%u", cid->id);
+	snprintf(lengths, sizeof(lengths), "%u+%u", cid->server_id_length, cid->nonce_length);
+	snprintf(length, sizeof(length), "%u", 1 + cid->server_id_length + cid->nonce_length);
+	out_count(packets, use->count.packets);
+	if (use->seen)
+		age_text(use->quiet, quiet, sizeof(quiet));
+	out_table_row(table, cid->state == CONFIG_RETIRING ? OUT_DIM : OUT_PLAIN, cells);
+}
+
+static json_t *config_json(const struct view *view, const struct config_cid *cid,
+			   const struct rotation_use *use)
+{
+	const char *removable = removable_text(view, use);
+
+	return json_pack("{s:i, s:s?, s:s, s:s?, s:i, s:i, s:s, s:I, s:o, s:o}", "config", cid->id,
+			 "pool",
+			 cid->pool == CONFIG_NO_POOL ? NULL : view->config->pools[cid->pool].name,
+			 "algorithm", algorithm_name(cid), "key_fingerprint",
+			 cid->keyed ? cid->fingerprint : NULL, "server_id_length",
+			 cid->server_id_length, "nonce_length", cid->nonce_length, "state",
+			 cid->state == CONFIG_RETIRING ? "retiring" : "active", "packets",
+			 (json_int_t)use->count.packets, "quiet_seconds",
+			 use->seen ? json_real(use->quiet) : json_null(), "removable",
+			 !strcmp(removable, "yes")     ? json_true() :
+			 !strcmp(removable, "not yet") ? json_false() :
+							 json_null());
+}
+
 static json_t *show_configs(const struct view *view)
 {
-	static const char *const headings[] = { ">config", "algorithm", ">server id", ">nonce",
-						">cid",	   "state",	">packets" };
-	struct lb_count counts[LB_CONFIG_IDS + 1] = {};
-	struct out_table *table = out_table_begin(7, headings);
+	static const char *const headings[] = {
+		">config", "pool",  "algorithm", "key",	   "server id+nonce",
+		">octets", "state", ">packets",	 ">quiet", "can be removed",
+	};
+	struct out_table *table = out_table_begin(10, headings);
 	json_t *list = json_array();
 
-	sync_counts(view->attachment->maps.cid_stats, view->attachment->maps.percpu,
-		    LB_CONFIG_IDS + 1, counts);
 	for (uint32_t i = 0; i < view->config->n_cids; i++) {
 		const struct config_cid *cid = &view->config->cids[i];
-		const char *state = cid->state == CONFIG_RETIRING ? "retiring" : "active";
-		char id[8], server_id[8], nonce[8], length[16], packets[16];
-		const char *cells[] = { id, "clear", server_id, nonce, length, state, packets };
+		struct rotation_use use = {};
 
-		snprintf(id, sizeof(id), "%u", cid->id);
-		snprintf(server_id, sizeof(server_id), "%u", cid->server_id_length);
-		snprintf(nonce, sizeof(nonce), "%u", cid->nonce_length);
-		snprintf(length, sizeof(length), "%u",
-			 1 + cid->server_id_length + cid->nonce_length);
-		out_count(packets, counts[cid->id].packets);
-		out_table_row(table, OUT_PLAIN, cells);
-		json_array_append_new(list,
-				      json_pack("{s:i, s:s, s:i, s:i, s:s, s:I}", "config", cid->id,
-						"algorithm", "clear", "server_id_length",
-						cid->server_id_length, "nonce_length",
-						cid->nonce_length, "state", state, "packets",
-						(json_int_t)counts[cid->id].packets));
+		rotation_use(&view->attachment->maps, view->config, view->numbers, cid, &use);
+		config_row(view, cid, &use, table);
+		json_array_append_new(list, config_json(view, cid, &use));
 	}
 	out_table_end(table);
 	return list;
