@@ -13,6 +13,7 @@ import socket
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import PurePath
 from typing import Any, Mapping
 
 from scapy.layers.inet import IP  # type: ignore[import]
@@ -21,6 +22,7 @@ from scapy.utils import checksum  # type: ignore[import]
 
 from .lookup3 import hash_octets
 from .maglev import fill
+from .quic_lb import RESERVED, CidConfig
 
 SEED_ROW = 0x726f7773
 
@@ -185,6 +187,30 @@ class Server:
         return b"\x02\0\0\0" + self.number.to_bytes(2, "big")
 
 
+@dataclass(frozen=True)
+class Cid:
+    """A configuration of connection IDs, and whether the described length counts."""
+
+    layout: CidConfig
+    length_check: str
+
+    @classmethod
+    def read(cls, entry: Mapping[str, Any]) -> Cid:
+        """An entry of the file's cid_configs. A key file is not opened: here its name is the key
+        in hexadecimal, which spares every test from carrying keys about."""
+        key = entry.get("key_file")
+        return cls(CidConfig(entry["id"], entry["server_id_length"], entry["nonce_length"],
+                             bytes.fromhex(PurePath(key).name) if key else None),
+                   entry.get("length_check", "none"))
+
+    def contradicts(self, dcid: bytes, is_long: bool) -> bool:
+        """Whether the length in the first octet rules the CID out."""
+        described = dcid[0] & 0x1f
+        if self.length_check == "equal" and is_long and described != len(dcid) - 1:
+            return True
+        return self.length_check != "none" and described < self.layout.body_length
+
+
 class Model:
     """One configuration, ready to be asked."""
 
@@ -193,8 +219,12 @@ class Model:
         self.source4 = forwarding.get("source_v4", DUMMY_SOURCE4)
         self.source6 = forwarding.get("source_v6", DUMMY_SOURCE6)
         rows = (config.get("fallback") or {}).get("rows", 4096)
-        self.cids = {entry["id"]: (entry["server_id_length"], entry["nonce_length"])
-                     for entry in config.get("cid_configs") or []}
+        #: By pool and config id: an entry that names no pool is for all of them.
+        self.cids: dict[tuple[str, int], Cid] = {}
+        for entry in config.get("cid_configs") or []:
+            for pool in config["pools"]:
+                if entry.get("pool", pool["name"]) == pool["name"]:
+                    self.cids[pool["name"], entry["id"]] = Cid.read(entry)
         #: By pool and name.
         self.servers: dict[tuple[str, str], Server] = {}
         #: By pool, config id and server id.
@@ -221,8 +251,8 @@ class Model:
                     vip["port"])
             self.vips[key4] = vip["name"], vip["pool"]
 
-    def route(self, frame: bytes) -> Decision:
-        """What must become of the frame."""
+    def route(self, frame: bytes, *, aes: bool = True) -> Decision:
+        """What must become of the frame; aes: whether the tier can decode encrypted CIDs."""
         try:
             datagram = parse(frame)
         except Passed as passed:
@@ -231,7 +261,10 @@ class Model:
         if key not in self.vips:
             return Decision("XDP_PASS", "not_vip")
         vip, pool = self.vips[key]
-        reason, config_id, server = self._route_by_cid(datagram, pool)
+        try:
+            reason, config_id, server = self._route_by_cid(datagram, pool, aes)
+        except Passed as passed:
+            return Decision("XDP_PASS", str(passed), vip=vip)
         if server is None:
             name = self.rows[pool][datagram.hash % len(self.rows[pool])]
             if name is None:
@@ -242,20 +275,26 @@ class Model:
         return Decision("XDP_TX", reason, config_id, vip, server.name, server.pool,
                         self._forward(datagram, server))
 
-    def _route_by_cid(self, datagram: Datagram, pool: str
+    def _route_by_cid(self, datagram: Datagram, pool: str, aes: bool
                       ) -> tuple[str, int | None, Server | None]:
         dcid = find_dcid(datagram.payload)
         if dcid is None:
             return "hash_no_dcid", None, None
         config_id = dcid[0] >> 5
-        if config_id == 7:
+        if config_id == RESERVED:
             return "hash_reserved_config", None, None
-        if config_id not in self.cids:
+        if (pool, config_id) not in self.cids:
             return "hash_unknown_config", None, None
-        server_id, nonce = self.cids[config_id]
-        if len(dcid) < 1 + server_id + nonce:
+        cid = self.cids[pool, config_id]
+        if len(dcid) < 1 + cid.layout.body_length:
             return "hash_short_dcid", None, None
-        server = self.server_ids.get((pool, config_id, dcid[1:1 + server_id]))
+        if cid.contradicts(dcid, datagram.payload[0] >= 0x80):
+            return "hash_wrong_length", None, None
+        if cid.layout.key is not None and not aes:
+            raise Passed("needs_key")
+        server_id = cid.layout.decode(dcid)
+        assert server_id is not None
+        server = self.server_ids.get((pool, config_id, server_id))
         if server is None:
             return "hash_unknown_server_id", None, None
         return "cid", config_id, server

@@ -7,16 +7,17 @@ a program which forgets a base reads nothing.
 
 from __future__ import annotations
 
-import itertools
 import re
 import socket
 import struct
 from pathlib import Path
 from typing import Iterable
 
+from .aes_keys import expand, expand_inverse
 from .lookup3 import hash_words
-from .model import Decision, Model, Server
+from .model import Cid, Decision, Model, Server
 from .program import Program
+from .quic_lb import CidConfig
 
 TREE = Path(__file__).resolve().parents[2]
 SEED_TABLE = 0x7461626c
@@ -81,6 +82,45 @@ def _server(model: Model, server: Server) -> bytes:
                        mode, 0, total)
 
 
+#: Octets before the body that the offsets of struct lb_cid_key count from.
+LEAD = 10
+ALGORITHMS = {"clear": 1, "single-pass": 2, "four-pass": 3}
+LENGTH_CHECKS = {"none": 0, "at-least": 1, "equal": 2}
+CID_OCTETS, KEY_OCTETS = 20, 392
+
+
+def _cid(cid: Cid) -> bytes:
+    """struct lb_cid_config."""
+    layout = cid.layout
+    return struct.pack("<4B16s", ALGORITHMS[layout.algorithm], layout.server_id_length,
+                       layout.nonce_length, LENGTH_CHECKS[cid.length_check],
+                       b"\xff" * layout.server_id_length)
+
+
+def _cid_key(layout: CidConfig) -> bytes:
+    """struct lb_cid_key: for each half a load of eight octets that stays inside the body and its
+    lead, shifted so that the half begins at the highest bit, and a load of the two octets after."""
+    assert layout.key is not None
+    length = layout.body_length
+    half = (length + 1) // 2
+    end, high = LEAD + length, min(half, 8)
+    ones = bytearray(b"\xff" * half).ljust(10, b"\0")
+    left, right = ones.copy(), ones.copy()
+    if length % 2:
+        left[half - 1], right[0] = 0xf0, 0x0f
+    left_at = min(LEAD, end - 8)
+    right_at = end - half if half > 8 else end - 8
+    masks = [left[:8][::-1], right[:8][::-1],
+             left[8:][::-1] + b"\0\0", right[8:][::-1] + b"\0\0"]
+    numbers = (3 if layout.server_id_length <= layout.nonce_length else 4,
+               left_at, 8 * (LEAD - left_at), LEAD + 8 if half > 8 else LEAD,
+               right_at, 8 * (8 - high), end - 2, 8 if half == 9 else 0,
+               8 * (length - half))
+    words = [*expand(layout.key), *expand_inverse(layout.key)]
+    return (b"".join(word[::-1] for word in words) + b"".join(masks)
+            + struct.pack("<I9B3x", length, *numbers))
+
+
 class Tier:
     """One tier's object, loaded and filled for a model; route() is the program's own answer."""
 
@@ -95,12 +135,11 @@ class Tier:
         sizes = {name: BASE + len(values) for name, values in contents.items()}
         sizes |= {"reason_stats": len(self._reasons), "vip_stats": len(self._vips) + 1,
                   "server_stats": len(self._servers) + 1, "cid_stats": 8 * (len(self._pools) + 1),
-                  "cid_key_map": BASE + 8 * (len(self._pools) + 1),
                   "cid_seen_map": 8 * (len(self._pools) + 1)}
         self.program = Program(path, sizes)
         try:
-            for name, values in contents.items():
-                for index, value in enumerate(values):
+            for name in contents.keys() & self.program.maps.keys():
+                for index, value in enumerate(contents[name]):
                     self.program.update(name, BASE + index, value)
             self.program.update("generation_map", 1, self._generation(contents))
             self.program.update("meta_map", 0, struct.pack("<4I", MAGIC, 1, 1, 0))
@@ -118,9 +157,12 @@ class Tier:
         sids = Table((octets.ljust(16, b"\0") + struct.pack("<I", self._pools[pool] << 8 | config),
                       server.number)
                      for (pool, config, octets), server in model.server_ids.items())
-        cids = [b"\0" * 20] * (8 * (len(self._pools) + 1))
-        for pool, config in itertools.product(self._pools.values(), model.cids):
-            cids[8 * pool + config] = self._cid(*model.cids[config])
+        cids = [b"\0" * CID_OCTETS] * (8 * (len(self._pools) + 1))
+        keys = [b"\0" * KEY_OCTETS] * len(cids)
+        for (name, config), cid in model.cids.items():
+            cids[8 * self._pools[name] + config] = _cid(cid)
+            if cid.layout.key is not None:
+                keys[8 * self._pools[name] + config] = _cid_key(cid.layout)
         tables = list(model.rows.items())
         rows = [b"\0" * 4] * len(tables[0][1])
         for pool, names in tables:
@@ -128,12 +170,7 @@ class Tier:
                      for name in names]
         servers = [b"\0" * 52] + [_server(model, server) for server in self._servers.values()]
         return {"vip_map": vips.values(), "sid_map": sids.values(), "cid_config_map": cids,
-                "row_map": rows, "server_map": servers}
-
-    @staticmethod
-    def _cid(server_id: int, nonce: int) -> bytes:
-        mask = (b"\xff" * server_id).ljust(16, b"\0")
-        return struct.pack("<4B16s", 1, server_id, nonce, 0, mask)
+                "cid_key_map": keys, "row_map": rows, "server_map": servers}
 
     def _generation(self, contents: dict[str, list[bytes]]) -> bytes:
         rows = len(next(iter(self._model.rows.values())))
