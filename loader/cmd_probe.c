@@ -145,7 +145,7 @@ static void print_probe(const struct probe *probe)
 
 static json_t *text_or_null(const char *text)
 {
-	return text[0] ? json_string(text) : json_null();
+	return text[0] ? out_string(text) : json_null();
 }
 
 static json_t *features_json(const struct nic *nic)
@@ -163,8 +163,8 @@ static json_t *features_json(const struct nic *nic)
 
 static json_t *nic_json(const struct nic *nic)
 {
-	return json_pack("{s:s, s:I, s:o, s:o, s:o, s:I, s:{s:I, s:I}, s:b, s:b, s:b, s:o}", "name",
-			 nic->name, "ifindex", (json_int_t)nic->ifindex, "driver",
+	return json_pack("{s:o, s:I, s:o, s:o, s:o, s:I, s:{s:I, s:I}, s:b, s:b, s:b, s:o}", "name",
+			 out_string(nic->name), "ifindex", (json_int_t)nic->ifindex, "driver",
 			 text_or_null(nic_driver(nic)), "bus", text_or_null(nic->bus), "firmware",
 			 text_or_null(nic->firmware), "mtu", (json_int_t)nic->mtu, "queues", "used",
 			 (json_int_t)nic->queues_used, "max", (json_int_t)nic->queues_max,
@@ -207,7 +207,7 @@ static json_t *tier_json(const struct probe_tier *tier, enum tier number)
 	json_t *object;
 
 	if (json_is_object(reason))
-		json_object_set_new(reason, "text", json_string(probe_text(tier)));
+		json_object_set_new(reason, "text", out_string(probe_text(tier)));
 	object = json_pack("{s:s, s:s, s:o, s:o}", "tier", tiers[number].name, "usable",
 			   usable_names[tier->usable], "reason", reason, "note",
 			   tier->reason.code ? json_null() : text_or_null(tier->text));
@@ -229,9 +229,9 @@ static json_t *probe_json(const struct probe *probe)
 	}
 	for (size_t i = 0; i < probe->n_warnings; i++)
 		json_array_append_new(warnings,
-				      json_pack("{s:s, s:s, s:s}", "code", probe->warnings[i].code,
-						"text", probe->warnings[i].text, "hint",
-						probe->warnings[i].hint));
+				      json_pack("{s:s, s:o, s:o}", "code", probe->warnings[i].code,
+						"text", out_string(probe->warnings[i].text), "hint",
+						out_string(probe->warnings[i].hint)));
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "schema", "shunt/probe/1",
 			 "interface", nic_json(&probe->nic), "attached", attached_json(probe),
 			 "tiers", list, "choice", choice, "warnings", warnings, "trial",
@@ -390,8 +390,7 @@ static int run(const struct cli_common *common, const void *options, int argc, c
 	status = probe_one(argv[0], &probe_options, required, &document, &reason);
 	if (status < 0)
 		return out_fail(&reason);
-	if (document)
-		out_json(document);
+	out_json(document);
 	return status;
 }
 

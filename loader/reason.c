@@ -51,6 +51,7 @@ static bool says_it_all(enum reason_code code)
 	case REASON_CAPACITY:
 	case REASON_NOT_ATTACHED:
 	case REASON_CONFIG:
+	case REASON_CONFIG_IN_USE:
 	case REASON_USAGE:
 	case REASON_UNTRIED:
 		return true;

@@ -42,7 +42,7 @@
 	X(VERIFIER, "verifier", 3, "the kernel's verifier refuses the program",                   \
 	  "report this with loader -v")                                                           \
 	X(CAPACITY, "capacity", 1, "the maps that are attached are too small for the file",       \
-	  "loader attach --reload IFACE makes maps by the file's limits:")                        \
+	  "loader attach --reload IFACE makes them as large as the limits in the file say")       \
 	X(CONFIG_IN_USE, "config-in-use", 1,                                                      \
 	  "a CID config that packets still use would go or change",                               \
 	  "leave it in the file as retiring until it is quiet (loader show configs), or --force") \
