@@ -32,8 +32,9 @@ include bpf/tests/build.mk
 include hwtests/quic/build.mk
 include hwtests/lab/build.mk
 include loader/doc/build.mk
+include bench/build.mk
 
-.PHONY: all everything help lint test demo install uninstall clean
+.PHONY: all everything help lint test demo bench bench-quick install uninstall clean
 all: $(BUILD)/loader $(MAN_PAGES) $(BUILD)/completion/shunt ## everything that make install installs
 everything: all $(BUILD)/quic-server $(BUILD)/bpf/pass.bpf.o $(UNIT_PROGRAMS) ## and what the tests need
 
@@ -48,6 +49,12 @@ test: ## everything there is to test (root); installs the packages it needs
 
 demo: ## real clients and servers through the balancer, in namespaces (root); installs what it needs
 	$(Q)ci/demo.sh
+
+bench: ## what a packet costs, in the kernel and against bare XDP_TX (root); under ten minutes
+	$(Q)ci/bench.sh
+
+bench-quick: ## the same in under a minute
+	$(Q)ci/bench.sh --quick
 
 install: all ## to DESTDIR, PREFIX, SBINDIR, LIBEXECDIR, MANDIR, UNITDIR, SYSCONFDIR
 install uninstall:

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The program under test with the tables that the loader makes for a file of 1,024 servers.
+ */
+#include "bench.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attach.h"
+
+const char *const bed_names[BED_KINDS] = {
+	[BED_IPIP4] = "ipip/4",
+	[BED_IPIP6] = "ipip/6",
+	[BED_L2DSR] = "l2dsr",
+};
+
+/* Server id and nonce, by enum frame_kind: clear, one block, S <= N, S > N. */
+static const struct {
+	uint32_t server_id, nonce;
+} lengths[] = { { 4, 8 }, { 4, 12 }, { 4, 8 }, { 8, 6 } };
+
+#define N_CONFIGS (sizeof(lengths) / sizeof(lengths[0]))
+
+/* Octets that look random and are the same in every run (the finalizer of splitmix64). */
+static uint64_t mix(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15;
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	return x ^ x >> 31;
+}
+
+static void write_server(FILE *file, uint32_t position, enum bed_kind kind)
+{
+	fprintf(file, "      - name: s%u\n        address: ", position);
+	if (kind == BED_IPIP6)
+		fprintf(file, "fd00::%x\n", position + 1);
+	else
+		fprintf(file, "10.1.%u.%u\n", position >> 8, position & 0xff);
+	fprintf(file, "        server_ids:\n");
+	for (uint32_t i = 0; i < N_CONFIGS; i++)
+		fprintf(file, "          - { config: %u, id: \"%0*llx\" }\n", i,
+			(int)(2 * lengths[i].server_id),
+			(unsigned long long)(mix((uint64_t)position * N_CONFIGS + i) >>
+					     (64 - 8 * lengths[i].server_id)));
+}
+
+static void write_file(FILE *file, enum bed_kind kind)
+{
+	fprintf(file,
+		"version: 1\n"
+		"limits: { servers: %u, server_ids: %u, pools: 1 }\n"
+		"fallback: { rows: 65536 }\n"
+		"cid_configs:\n",
+		BENCH_SERVERS, (unsigned int)(BENCH_SERVERS * N_CONFIGS));
+	for (uint32_t i = 0; i < N_CONFIGS; i++)
+		fprintf(file, "  - { id: %u, server_id_length: %u, nonce_length: %u }\n", i,
+			lengths[i].server_id, lengths[i].nonce);
+	fprintf(file, "forwarding: { mode: %s }\n", kind == BED_L2DSR ? "l2dsr" : "ipip");
+	fprintf(file,
+		"vips:\n"
+		"  - { name: v4, address: 192.0.2.80, port: %u, pool: all }\n"
+		"  - { name: v6, address: \"2001:db8::50\", port: %u, pool: all }\n"
+		"pools:\n"
+		"  - name: all\n"
+		"    servers:\n",
+		BENCH_PORT, BENCH_PORT);
+	for (uint32_t i = 0; i < BENCH_SERVERS; i++)
+		write_server(file, i, kind);
+}
+
+struct config *bed_config(enum bed_kind kind)
+{
+	struct config_findings findings = {};
+	struct config *config = NULL;
+	char *text = NULL;
+	size_t length = 0;
+	FILE *file = open_memstream(&text, &length);
+
+	if (!file)
+		return NULL;
+	write_file(file, kind);
+	if (fclose(file) == 0 && config_parse(text, length, &config, &findings) && findings.n)
+		fprintf(stderr, "bench: %s: %s\n", findings.list[0].path, findings.list[0].text);
+	config_findings_free(&findings);
+	free(text);
+	if (!config)
+		return NULL;
+	/* A key from the file system would only be one more thing to clean up. */
+	for (uint32_t i = 0; i < config->n_cids; i++) {
+		config->cids[i].keyed = config->cids[i].id != FRAME_CLEAR;
+		if (config->cids[i].keyed)
+			memcpy(config->cids[i].key, frames_key, CONFIG_KEY_SIZE);
+	}
+	return config;
+}
+
+/* Every server behind a next hop of its own, out where packets come in. */
+static struct plan_hop *make_hops(const struct config *config)
+{
+	struct plan_hop *hops = calloc(BENCH_SERVERS, sizeof(*hops));
+	uint32_t pool;
+
+	for (uint32_t i = 0; hops && i < BENCH_SERVERS; i++) {
+		int family = plan_server(config, i, &pool)->address.family;
+
+		hops[i].resolved = true;
+		hops[i].source_mac[0] = 2;
+		hops[i].destination_mac[0] = 2;
+		hops[i].destination_mac[4] = i >> 8;
+		hops[i].destination_mac[5] = i & 0xff;
+		config_address_parse(family == AF_INET ? "10.0.0.1" : "fd00:1::1", &hops[i].source);
+	}
+	return hops;
+}
+
+static int fill(struct bed *bed, struct reason *reason)
+{
+	struct plan_hop *hops = make_hops(bed->config);
+	uint32_t generation;
+	char problem[200] = "";
+	bool changed;
+	int error = hops ? plan_build(bed->config, &bed->maps.sizes, hops, NULL, &bed->plan,
+				      problem, sizeof(problem)) :
+			   -ENOMEM;
+
+	free(hops);
+	if (error)
+		return reason_set(reason, REASON_UNKNOWN, "plan", -error, "%s", problem);
+	return sync_apply(&bed->maps, bed->plan, false, &generation, &changed, reason);
+}
+
+int bed_open(enum tier tier, enum bed_kind kind, struct bed *bed, struct reason *reason)
+{
+	struct plan_sizes sizes;
+	int error;
+
+	bed->config = bed_config(kind);
+	if (!bed->config)
+		return reason_set(reason, REASON_UNKNOWN, "config", EINVAL, "the bench's own file");
+	sizes = plan_sizes(&bed->config->limits, bed->config->rows);
+	error = attach_load_private(tier, &sizes, &bed->object, &bed->program, &bed->maps, reason);
+	if (!error) {
+		error = fill(bed, reason);
+		if (error) {
+			map_set_close(&bed->maps);
+			bpf_object__close(bed->object);
+			bed->object = NULL;
+		}
+	}
+	if (error)
+		bed_close(bed);
+	return error;
+}
+
+void bed_close(struct bed *bed)
+{
+	if (bed->object) {
+		map_set_close(&bed->maps);
+		bpf_object__close(bed->object);
+		bed->object = NULL;
+	}
+	plan_free(bed->plan);
+	bed->plan = NULL;
+	if (bed->config)
+		config_free(bed->config);
+	bed->config = NULL;
+}
+
+int bed_reasons(const struct bed *bed, struct lb_count *counts)
+{
+	return sync_counts(bed->maps.reason_stats, bed->maps.percpu, LB_REASON_COUNT, counts);
+}

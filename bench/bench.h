@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the bench's files know of each other: cases, beds, frames, measurements.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <bpf/libbpf.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "harness.h"
+#include "plan.h"
+#include "sync.h"
+
+#define BENCH_SERVERS	  1024
+#define BENCH_CONNECTIONS 512000 /* the most that a case has */
+#define BENCH_FRAME	  128 /* octets of a frame as it comes in */
+#define BENCH_FRAME_MAX	  (BENCH_FRAME + 64)
+#define BENCH_PORT	  443
+
+/* harness.c */
+struct harness;
+
+struct harness_span {
+	uint32_t base, count; /* in frame_map */
+	uint32_t first; /* the one to begin with, from base */
+};
+
+struct harness_result {
+	uint64_t time; /* ns of this thread on a CPU */
+	uint32_t verdict; /* of the last packet */
+	uint32_t length;
+	uint8_t frame[BENCH_FRAME_MAX]; /* the last packet as it was left */
+};
+
+int harness_open(uint32_t n_frames, struct harness **harness);
+void harness_close(struct harness *harness);
+struct harness_frame *harness_frames(struct harness *harness);
+int harness_bare(const struct harness *harness);
+int harness_run(struct harness *harness, int program, const struct harness_span *span,
+		uint32_t packets, struct harness_result *result);
+
+/* bed.c: a tier's real object with real tables, attached nowhere. */
+enum bed_kind { BED_IPIP4, BED_IPIP6, BED_L2DSR, BED_KINDS };
+
+struct bed {
+	struct config *config;
+	struct bpf_object *object;
+	int program;
+	struct map_set maps;
+	struct plan *plan;
+};
+
+int bed_open(enum tier tier, enum bed_kind kind, struct bed *bed, struct reason *reason);
+void bed_close(struct bed *bed);
+/* Packets so far by reason; counts has room for LB_REASON_COUNT. */
+int bed_reasons(const struct bed *bed, struct lb_count *counts);
+
+/* The same in every bed, for its CIDs are in all of them. */
+struct config *bed_config(enum bed_kind kind);
+extern const char *const bed_names[BED_KINDS];
+
+/* frames.c: who sends what. */
+enum frame_kind {
+	FRAME_CLEAR,
+	FRAME_SINGLE,
+	FRAME_THREE,
+	FRAME_FOUR,
+	FRAME_HASH, /* a config id that no config has */
+	FRAME_NOT_VIP,
+	FRAME_KINDS,
+};
+
+/* n connections from `frames` on. version: of IP. */
+void frames_fill(struct harness_frame *frames, uint32_t n, const struct config *config,
+		 enum frame_kind kind, int version);
+/* Position of the server that a connection's CIDs name. */
+uint32_t frames_server(uint32_t connection);
+/* The config id, where the kind has one in the file. */
+uint32_t frames_config_id(enum frame_kind kind);
+extern const uint8_t frames_key[CONFIG_KEY_SIZE];
+
+/* cases.c */
+struct bench_case {
+	const char *name;
+	enum frame_kind frames;
+	enum bed_kind bed;
+	enum tier tier;
+	int version; /* of IP, as it comes in */
+	uint32_t connections;
+	enum lb_reason reason; /* by which the program must say it went */
+};
+
+extern const struct bench_case bench_cases[];
+extern const uint32_t bench_n_cases;
+
+/* measure.c */
+struct figure {
+	double low, median, high; /* 10th percentile, median, 90th */
+};
+
+struct measured {
+	const struct bench_case *what;
+	const struct bed *bed;
+	struct harness_span span;
+	double *net, *gross; /* ns a packet, one a round */
+	struct figure net_figure, gross_figure;
+};
+
+struct measurement {
+	uint32_t rounds, packets; /* a batch has packets, or one lap of the connections */
+	uint32_t n;
+	struct measured *list; /* the first case stands a second time at the end, for the noise */
+	struct figure noise; /* between the two */
+	struct bed beds[TIER_COUNT][BED_KINDS];
+	struct harness *harness;
+};
+
+int measure(struct measurement *measurement, const char *only, struct reason *reason);
+void measure_free(struct measurement *measurement);
+/* Difference between two cases in each round. NULL or the same: of nothing. */
+struct figure measure_difference(const struct measurement *measurement, const struct measured *of,
+				 const struct measured *from);
+
+/* check.c: 0, or -EPROTO with what is wrong in reason. */
+int check_output(struct harness *harness, const struct measured *measured, struct reason *reason);
+
+/* report.c */
+void report_table(FILE *out, const struct measurement *measurement);
+int report_json(const char *path, const struct measurement *measurement);
+
+#endif

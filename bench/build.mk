@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# The bench: bench/*.c with the loader's own code, and the harness program embedded.
+
+BENCH_SOURCES := $(filter-out %.bpf.c,$(wildcard bench/*.c))
+BENCH_OBJECTS := $(BENCH_SOURCES:bench/%.c=$(BUILD)/bench.o/%.o) $(BUILD)/bench.o/objects.o
+BENCH_COMPILER = $(shell $(CLANG) --version | head -n 1)
+
+$(BUILD)/bench.o/%.o: bench/%.c bench/build.mk
+	@echo "  CC    $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LOADER_CFLAGS) -DBENCH_COMPILER='"$(BENCH_COMPILER)"' -MMD -MP -c $< -o $@
+
+$(BUILD)/bench.o/harness.bpf.o: bench/harness.bpf.c bench/build.mk
+	@echo "  BPF   $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(LLVM_STRIP) -g $@
+
+$(BUILD)/bench.o/objects.o: bench/objects.S $(BUILD)/bench.o/harness.bpf.o
+	@echo "  AS    $@"
+	$(Q)$(CC) -I $(BUILD)/bench.o -c $< -o $@
+
+# An archive, so that only what the bench calls comes in, and no command.
+$(BUILD)/bench.o/loader.a: $(LOADER_OBJECTS)
+	@echo "  AR    $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/bench: $(BENCH_OBJECTS) $(BUILD)/bench.o/loader.a
+	@echo "  LD    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LOADER_LDLIBS) -o $@
+
+-include $(wildcard $(BUILD)/bench.o/*.d)

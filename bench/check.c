@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * That a measured packet is a forwarded packet: what comes out of the harness, after packets that were
+ * put back into shape, is what the same program makes of the frame alone, and what the case is about.
+ */
+#include "bench.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "lb/parse.h"
+
+static int wrong(struct reason *reason, const struct measured *measured, uint32_t connection,
+		 const char *what)
+{
+	return reason_set(reason, REASON_UNKNOWN, "check", EPROTO,
+			  "%s, %u connections, number %u: %s", measured->what->name,
+			  measured->what->connections, connection, what);
+}
+
+/* The outer header's part before the addresses is the packet corpus' to test, not a bench's. */
+static const char *check_forwarded(const struct measured *measured, uint32_t connection,
+				   const uint8_t *before, const struct harness_result *after)
+{
+	const struct bench_case *what = measured->what;
+	uint32_t server = frames_server(connection);
+	uint32_t outer = what->bed == BED_IPIP4 ? 20 : what->bed == BED_IPIP6 ? 40 : 0;
+	uint32_t inner = what->version == 4 ? LB_IPV4_LENGTH : LB_IPV6_LENGTH;
+	const uint8_t *ip = after->frame + LB_ETH_LENGTH, *frame = before + LB_ETH_LENGTH + inner;
+	uint32_t rest = BENCH_FRAME - LB_ETH_LENGTH - inner;
+
+	if (after->verdict != XDP_TX)
+		return "not transmitted";
+	if (after->length != BENCH_FRAME + outer)
+		return "of another length than the mode makes it";
+	if (memcmp(ip + outer + inner, frame, rest) != 0)
+		return "the payload was changed";
+	if (ip[outer + (what->version == 4 ? 8 : 7)] != 56)
+		return "the time to live is not one less";
+	if (what->reason != LB_REASON_cid)
+		return NULL;
+	if (after->frame[4] != server >> 8 || after->frame[5] != (server & 0xff))
+		return "to another server than the connection ID names";
+	if (outer &&
+	    memcmp(ip + (outer == 20 ? 16 : 24),
+		   plan_server(measured->bed->config, server, &(uint32_t){ 0 })->address.octets,
+		   outer == 20 ? 4 : 16) != 0)
+		return "in an outer header for another server";
+	return NULL;
+}
+
+static int check_one(struct harness *harness, const struct measured *measured, uint32_t connection,
+		     struct reason *reason)
+{
+	uint32_t count = measured->span.count;
+	struct harness_span span = { measured->span.base, count, (connection + count - 1) % count };
+	struct harness_result got, alone = {};
+	uint8_t frame[BENCH_FRAME] = {};
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame),
+		    .data_out = alone.frame, .data_size_out = sizeof(alone.frame), .repeat = 1);
+	const char *complaint = NULL;
+	int error = harness_run(harness, measured->bed->program, &span, 2, &got);
+
+	memcpy(frame, &harness_frames(harness)[span.base + connection], HARNESS_OCTETS);
+	if (!error && bpf_prog_test_run_opts(measured->bed->program, &run))
+		error = -errno;
+	if (error)
+		return reason_set(reason, REASON_UNKNOWN, "test-run", -error, "%s",
+				  measured->what->name);
+	if (run.retval != got.verdict || run.data_size_out != got.length ||
+	    memcmp(alone.frame, got.frame, got.length) != 0)
+		return wrong(reason, measured, connection, "not as without the harness");
+	if (measured->what->reason != LB_REASON_not_vip)
+		complaint = check_forwarded(measured, connection, frame, &got);
+	else if (got.verdict != XDP_PASS || memcmp(frame, got.frame, sizeof(frame)) != 0)
+		complaint = "not passed untouched";
+	return complaint ? wrong(reason, measured, connection, complaint) : 0;
+}
+
+int check_output(struct harness *harness, const struct measured *measured, struct reason *reason)
+{
+	uint32_t count = measured->span.count, step = count / 8 + 1;
+	int error = 0;
+
+	for (uint32_t i = 0; i < count && !error; i += step)
+		error = check_one(harness, measured, i, reason);
+	return error ? error : check_one(harness, measured, count - 1, reason);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Frames of many connections: QUIC short headers with the CIDs that the servers would have issued.
+ *
+ * Neighbours in the map have nothing to do with each other, so taking them one after the other visits
+ * servers and tables at random, while the frames themselves come in as from a card: not from the far
+ * end of memory.
+ */
+#include "bench.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "cid.h"
+#include "lb/cipher.h"
+#include "lb/csum.h"
+#include "lb/parse.h"
+
+#define UNUSED_CONFIG 5
+
+const uint8_t frames_key[CONFIG_KEY_SIZE] = "only for a bench";
+
+static uint32_t scatter(uint32_t x)
+{
+	x = (x ^ x >> 16) * 0x7feb352d;
+	x = (x ^ x >> 15) * 0x846ca68b;
+	return x ^ x >> 16;
+}
+
+uint32_t frames_server(uint32_t connection)
+{
+	return scatter(connection ^ 0x5eed) % BENCH_SERVERS;
+}
+
+uint32_t frames_config_id(enum frame_kind kind)
+{
+	return kind <= FRAME_FOUR ? kind : FRAME_CLEAR;
+}
+
+static void put16(uint8_t *at, uint32_t value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
+
+static void put32(uint8_t *at, uint32_t value)
+{
+	put16(at, value >> 16);
+	put16(at + 2, value);
+}
+
+static uint8_t *write_ipv4(uint8_t *at, uint32_t client, const char *vip)
+{
+	uint32_t sum = 0;
+
+	at[0] = 0x45;
+	put16(at + 2, BENCH_FRAME - LB_ETH_LENGTH);
+	at[6] = 0x40; /* do not fragment */
+	at[8] = 57;
+	at[9] = IPPROTO_UDP;
+	put32(at + 12, 0x64000000 | (client & 0x3fffff));
+	inet_pton(AF_INET, vip, at + 16);
+	for (int i = 0; i < 20; i += 4)
+		sum += lb_csum_word(lb_load32(at + i));
+	sum = (uint16_t)~lb_csum_fold(sum);
+	memcpy(at + 10, &sum, 2);
+	return at + LB_IPV4_LENGTH;
+}
+
+static uint8_t *write_ipv6(uint8_t *at, uint32_t client, const char *vip)
+{
+	at[0] = 0x60;
+	put16(at + 4, BENCH_FRAME - LB_ETH_LENGTH - LB_IPV6_LENGTH);
+	at[6] = IPPROTO_UDP;
+	at[7] = 57;
+	put32(at + 8, 0x20010db8);
+	put32(at + 20, client);
+	inet_pton(AF_INET6, vip, at + 24);
+	return at + LB_IPV6_LENGTH;
+}
+
+/* The connection's number is in the nonce, so no two CIDs are the same. */
+static void write_cid(uint8_t *at, const struct config *config, const struct config_cid *format,
+		      const struct lb_cid_key *key, uint32_t connection)
+{
+	const struct config_server *server =
+		plan_server(config, frames_server(connection), &(uint32_t){ 0 });
+	uint32_t body = format->server_id_length + format->nonce_length;
+
+	at[0] = (uint8_t)(format->id << 5 | body);
+	for (uint32_t i = 0; i < server->n_ids; i++)
+		if (server->ids[i].config == format->id)
+			memcpy(at + 1, server->ids[i].id, format->server_id_length);
+	for (uint32_t i = 0; i < format->nonce_length; i++)
+		at[1 + format->server_id_length + i] = (uint8_t)(scatter(connection + i) >> 8);
+	put32(at + 1 + body - 4, connection);
+	if (format->keyed)
+		lb_cid_encrypt(&key->aes, at + 1, body);
+}
+
+static void write_frame(uint8_t *at, uint32_t connection, enum frame_kind kind, int version)
+{
+	const char *vip4 = kind == FRAME_NOT_VIP ? "192.0.2.81" : "192.0.2.80";
+	const char *vip6 = kind == FRAME_NOT_VIP ? "2001:db8::51" : "2001:db8::50";
+
+	memset(at, 0, HARNESS_OCTETS);
+	at[0] = at[6] = 2;
+	at[5] = 1, at[11] = 2;
+	put16(at + 12, version == 4 ? LB_ETHERTYPE_IPV4 : LB_ETHERTYPE_IPV6);
+	at += LB_ETH_LENGTH;
+	at = version == 4 ? write_ipv4(at, scatter(connection), vip4) :
+			    write_ipv6(at, scatter(connection), vip6);
+	put16(at, 1024 + scatter(connection + 1) % 60000);
+	put16(at + 2, BENCH_PORT);
+	put16(at + 4,
+	      BENCH_FRAME - LB_ETH_LENGTH - (version == 4 ? LB_IPV4_LENGTH : LB_IPV6_LENGTH));
+	at[LB_UDP_LENGTH] = 0x40; /* a short header */
+	at[LB_UDP_LENGTH + 1] = UNUSED_CONFIG << 5 | 19;
+	put32(at + LB_UDP_LENGTH + 2, scatter(connection));
+}
+
+void frames_fill(struct harness_frame *frames, uint32_t n, const struct config *config,
+		 enum frame_kind kind, int version)
+{
+	const struct config_cid *format = cid_config(config, frames_config_id(kind));
+	uint32_t at = LB_ETH_LENGTH + LB_UDP_LENGTH + 1 +
+		      (version == 4 ? LB_IPV4_LENGTH : LB_IPV6_LENGTH);
+	struct lb_cid_key key;
+
+	lb_cid_key_prepare(frames_key, format->server_id_length, format->nonce_length, &key);
+	for (uint32_t i = 0; i < n; i++) {
+		uint8_t octets[HARNESS_OCTETS];
+
+		write_frame(octets, i, kind, version);
+		if (kind != FRAME_HASH)
+			write_cid(octets + at, config, format, &key, i);
+		memcpy(&frames[i], octets, sizeof(octets));
+	}
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The harness program in the kernel: frames put into it, targets hung into it, runs timed.
+ */
+#include "bench.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+extern const unsigned char bench_object[], bench_object_end[];
+
+struct harness {
+	struct bpf_object *object;
+	int program, bare, frames_fd, control_fd, target_fd;
+	struct harness_frame *frames;
+	size_t mapped;
+	uint8_t input[BENCH_FRAME];
+};
+
+static int program_fd(const struct bpf_object *object, const char *name)
+{
+	return bpf_program__fd(bpf_object__find_program_by_name(object, name));
+}
+
+int harness_open(uint32_t n_frames, struct harness **result)
+{
+	struct harness *harness = calloc(1, sizeof(*harness));
+	long page = sysconf(_SC_PAGESIZE);
+	struct bpf_map *frames;
+	int error;
+
+	if (!harness)
+		return -ENOMEM;
+	harness->object =
+		bpf_object__open_mem(bench_object, (size_t)(bench_object_end - bench_object), NULL);
+	if (!harness->object) {
+		free(harness);
+		return -errno;
+	}
+	frames = bpf_object__find_map_by_name(harness->object, "frame_map");
+	error = bpf_map__set_max_entries(frames, n_frames);
+	if (!error)
+		error = bpf_object__load(harness->object);
+	if (error) {
+		harness_close(harness);
+		return error;
+	}
+	harness->program = program_fd(harness->object, "bench_harness");
+	harness->bare = program_fd(harness->object, "bench_bare");
+	harness->control_fd = bpf_object__find_map_fd_by_name(harness->object, "control_map");
+	harness->target_fd = bpf_object__find_map_fd_by_name(harness->object, "target_map");
+	harness->mapped = ((size_t)n_frames * sizeof(struct harness_frame) + page - 1) &
+			  ~(page - 1);
+	harness->frames = mmap(NULL, harness->mapped, PROT_READ | PROT_WRITE, MAP_SHARED,
+			       bpf_map__fd(frames), 0);
+	if (harness->frames == MAP_FAILED) {
+		error = -errno;
+		harness->frames = NULL;
+		harness_close(harness);
+		return error;
+	}
+	*result = harness;
+	return 0;
+}
+
+void harness_close(struct harness *harness)
+{
+	if (!harness)
+		return;
+	if (harness->frames)
+		munmap(harness->frames, harness->mapped);
+	bpf_object__close(harness->object);
+	free(harness);
+}
+
+struct harness_frame *harness_frames(struct harness *harness)
+{
+	return harness->frames;
+}
+
+int harness_bare(const struct harness *harness)
+{
+	return harness->bare;
+}
+
+static uint64_t thread_time(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int harness_run(struct harness *harness, int program, const struct harness_span *span,
+		uint32_t packets, struct harness_result *result)
+{
+	const struct harness_control control = { .base = span->base,
+						 .count = span->count,
+						 .next = span->first,
+						 .length = sizeof(harness->input) };
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = harness->input,
+		    .data_size_in = sizeof(harness->input), .data_out = result->frame,
+		    .data_size_out = sizeof(result->frame), .repeat = (int)packets);
+	const uint32_t key = 0;
+	uint64_t from;
+
+	if (bpf_map_update_elem(harness->control_fd, &key, &control, BPF_ANY) ||
+	    bpf_map_update_elem(harness->target_fd, &key, &program, BPF_ANY))
+		return -errno;
+	from = thread_time();
+	if (bpf_prog_test_run_opts(harness->program, &run))
+		return -errno;
+	result->time = thread_time() - from;
+	result->verdict = run.retval;
+	result->length = run.data_size_out;
+	return 0;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The bench: what a packet costs in each tier's real program, above a bare XDP_TX.
+ */
+#include "bench.h"
+
+#include <getopt.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define ROUNDS	      31
+#define PACKETS	      600000
+#define QUICK_ROUNDS  13
+#define QUICK_PACKETS 200000
+
+struct options {
+	uint32_t rounds, packets;
+	const char *json, *only;
+};
+
+static void usage(FILE *out)
+{
+	fprintf(out,
+		"usage: bench [--quick] [--rounds N] [--packets N] [--only WORD] [--json FILE]\n"
+		"  --quick       %d rounds of %d packets a case, instead of %d of %d\n"
+		"  --rounds N    how often each case is measured\n"
+		"  --packets N   packets a batch; one lap of the connections at least\n"
+		"  --only WORD   cases whose name holds the word\n"
+		"  --json FILE   the figures as JSON, too\n",
+		QUICK_ROUNDS, QUICK_PACKETS, ROUNDS, PACKETS);
+}
+
+/* 0 if it is no number from 1 on. */
+static uint32_t number(const char *text)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	return *end || end == text || *text == '-' || value > 1000000000 ? 0 : (uint32_t)value;
+}
+
+static int parse_options(int argc, char **argv, struct options *options)
+{
+	static const struct option names[] = {
+		{ "quick", no_argument, NULL, 'q' },
+		{ "rounds", required_argument, NULL, 'r' },
+		{ "packets", required_argument, NULL, 'p' },
+		{ "only", required_argument, NULL, 'o' },
+		{ "json", required_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{},
+	};
+	int found;
+
+	while ((found = getopt_long(argc, argv, "", names, NULL)) != -1) {
+		switch (found) {
+		case 'q':
+			options->rounds = QUICK_ROUNDS;
+			options->packets = QUICK_PACKETS;
+			break;
+		case 'r':
+			options->rounds = number(optarg);
+			break;
+		case 'p':
+			options->packets = number(optarg);
+			break;
+		case 'o':
+			options->only = optarg;
+			break;
+		case 'j':
+			options->json = optarg;
+			break;
+		case 'h':
+			usage(stdout);
+			exit(0);
+		default:
+			return -1;
+		}
+	}
+	return optind == argc && options->rounds && options->packets ? 0 : -1;
+}
+
+/* One CPU for all of it: half of the counters and the cache would be another's after a move. */
+static void stay_here(void)
+{
+	cpu_set_t set;
+	int cpu = sched_getcpu();
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu < 0 ? 0 : cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = { .rounds = ROUNDS, .packets = PACKETS };
+	struct measurement measurement = {};
+	struct reason reason = {};
+	int error;
+
+	if (parse_options(argc, argv, &options)) {
+		usage(stderr);
+		return 2;
+	}
+	if (geteuid() != 0) {
+		fprintf(stderr, "bench: root is needed, for BPF programs: sudo make bench\n");
+		return 4;
+	}
+	log_init(0);
+	stay_here();
+	measurement.rounds = options.rounds;
+	measurement.packets = options.packets;
+	error = measure(&measurement, options.only, &reason);
+	if (!error)
+		report_table(stdout, &measurement);
+	else
+		fprintf(stderr, "bench: %s: %s: %s\n", reason.stage ? reason.stage : "measure",
+			reason.what, *reason.kernel ? reason.kernel : strerror(-error));
+	if (!error && options.json) {
+		error = report_json(options.json, &measurement);
+		if (error)
+			fprintf(stderr, "bench: %s: %s\n", options.json, strerror(-error));
+	}
+	measure_free(&measurement);
+	return error ? 1 : 0;
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The rounds: each case and, straight before it, the bare program with the same packets; in another
+ * order each time, so that what the machine does meanwhile meets all cases alike.
+ */
+#include "bench.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static struct figure summarize(const double *values, uint32_t n)
+{
+	struct figure figure = {};
+	double *sorted = malloc(n * sizeof(*sorted));
+
+	if (!sorted)
+		return figure;
+	memcpy(sorted, values, n * sizeof(*sorted));
+	qsort(sorted, n, sizeof(*sorted), compare);
+	figure.low = sorted[(n - 1) / 10];
+	figure.median = n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+	figure.high = sorted[n - 1 - (n - 1) / 10];
+	free(sorted);
+	return figure;
+}
+
+struct figure measure_difference(const struct measurement *measurement, const struct measured *of,
+				 const struct measured *from)
+{
+	struct figure figure = {};
+	double *values = malloc(measurement->rounds * sizeof(*values));
+
+	if (!values)
+		return figure;
+	for (uint32_t i = 0; i < measurement->rounds; i++)
+		values[i] = of->net[i] - from->net[i];
+	figure = summarize(values, measurement->rounds);
+	free(values);
+	return figure;
+}
+
+static int choose(struct measurement *measurement, const char *only)
+{
+	uint32_t n = 0;
+
+	measurement->list = calloc(bench_n_cases + 1, sizeof(*measurement->list));
+	if (!measurement->list)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < bench_n_cases; i++)
+		if (!only || strstr(bench_cases[i].name, only))
+			measurement->list[n++].what = &bench_cases[i];
+	if (!n)
+		return -ENOENT;
+	measurement->list[n++].what = measurement->list[0].what;
+	measurement->n = n;
+	for (uint32_t i = 0; i < n; i++) {
+		struct measured *measured = &measurement->list[i];
+
+		measured->net = calloc(measurement->rounds, sizeof(double));
+		measured->gross = calloc(measurement->rounds, sizeof(double));
+		if (!measured->net || !measured->gross)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Cases with the same frames share them: the one with fewer connections takes the first. */
+static int lay_out(struct measurement *measurement, struct reason *reason)
+{
+	uint32_t sizes[FRAME_KINDS][2] = {}, bases[FRAME_KINDS][2] = {}, total = 0;
+	const struct config *config = measurement->list[0].bed->config;
+	int error;
+
+	for (uint32_t i = 0; i < measurement->n; i++) {
+		const struct bench_case *what = measurement->list[i].what;
+		uint32_t *size = &sizes[what->frames][what->version == 6];
+
+		if (*size < what->connections)
+			*size = what->connections;
+	}
+	for (int i = 0; i < 2 * FRAME_KINDS; i++) {
+		bases[i / 2][i % 2] = total;
+		total += sizes[i / 2][i % 2];
+	}
+	error = harness_open(total, &measurement->harness);
+	if (error)
+		return reason_set(reason, REASON_UNKNOWN, "harness", -error, NULL);
+	for (int i = 0; i < 2 * FRAME_KINDS; i++)
+		frames_fill(harness_frames(measurement->harness) + bases[i / 2][i % 2],
+			    sizes[i / 2][i % 2], config, (enum frame_kind)(i / 2), i % 2 ? 6 : 4);
+	for (uint32_t i = 0; i < measurement->n; i++) {
+		struct measured *measured = &measurement->list[i];
+
+		measured->span.base = bases[measured->what->frames][measured->what->version == 6];
+		measured->span.count = measured->what->connections;
+	}
+	return 0;
+}
+
+static int prepare(struct measurement *measurement, struct reason *reason)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < measurement->n; i++) {
+		struct measured *measured = &measurement->list[i];
+		struct bed *bed = &measurement->beds[measured->what->tier][measured->what->bed];
+
+		if (!bed->object)
+			error = bed_open(measured->what->tier, measured->what->bed, bed, reason);
+		if (error)
+			return error;
+		measured->bed = bed;
+	}
+	error = lay_out(measurement, reason);
+	for (uint32_t i = 0; i < measurement->n && !error; i++)
+		error = check_output(measurement->harness, &measurement->list[i], reason);
+	return error;
+}
+
+/* All packets of a batch, and none but they, went the way that the case is named for. */
+static int check_way(const struct measured *measured, const struct lb_count *before,
+		     uint32_t packets, struct reason *reason)
+{
+	struct lb_count after[LB_REASON_COUNT];
+	int error = bed_reasons(measured->bed, after);
+
+	if (error)
+		return reason_set(reason, REASON_UNKNOWN, "counters", -error, NULL);
+	for (uint32_t i = 0; i < LB_REASON_COUNT; i++) {
+		uint64_t counted = after[i].packets - before[i].packets;
+
+		if (counted != (i == measured->what->reason ? packets : 0))
+			return reason_set(reason, REASON_UNKNOWN, "check", EPROTO,
+					  "%s: %llu of %u packets counted as reason %u",
+					  measured->what->name, (unsigned long long)counted,
+					  packets, i);
+	}
+	return 0;
+}
+
+static int batch(struct measurement *measurement, struct measured *measured, uint32_t round,
+		 struct reason *reason)
+{
+	uint32_t packets = measured->span.count > measurement->packets ? measured->span.count :
+									 measurement->packets;
+	struct harness *harness = measurement->harness;
+	struct harness_result bare, result;
+	struct lb_count before[LB_REASON_COUNT];
+	int error = harness_run(harness, harness_bare(harness), &measured->span, packets, &bare);
+
+	if (!error)
+		error = bed_reasons(measured->bed, before);
+	if (!error)
+		error = harness_run(harness, measured->bed->program, &measured->span, packets,
+				    &result);
+	if (error)
+		return reason_set(reason, REASON_UNKNOWN, "test-run", -error, "%s",
+				  measured->what->name);
+	if (bare.verdict != XDP_TX)
+		return reason_set(reason, REASON_UNKNOWN, "check", EPROTO, "the bare program");
+	measured->gross[round] = (double)result.time / packets;
+	measured->net[round] = measured->gross[round] - (double)bare.time / packets;
+	return check_way(measured, before, packets, reason);
+}
+
+int measure(struct measurement *measurement, const char *only, struct reason *reason)
+{
+	uint32_t n;
+	int error = choose(measurement, only);
+
+	if (error)
+		return reason_set(reason, REASON_USAGE, "cases", -error, "%s", only ? only : "");
+	error = prepare(measurement, reason);
+	n = measurement->n;
+	for (uint32_t round = 0; round < measurement->rounds && !error; round++)
+		for (uint32_t i = 0; i < n && !error; i++)
+			error = batch(measurement, &measurement->list[(i + round) % n], round,
+				      reason);
+	if (error)
+		return error;
+	for (uint32_t i = 0; i < n; i++) {
+		struct measured *measured = &measurement->list[i];
+
+		measured->net_figure = summarize(measured->net, measurement->rounds);
+		measured->gross_figure = summarize(measured->gross, measurement->rounds);
+	}
+	measurement->noise =
+		measure_difference(measurement, &measurement->list[n - 1], &measurement->list[0]);
+	return 0;
+}
+
+void measure_free(struct measurement *measurement)
+{
+	harness_close(measurement->harness);
+	for (uint32_t i = 0; i < TIER_COUNT * BED_KINDS; i++)
+		bed_close(&measurement->beds[i / BED_KINDS][i % BED_KINDS]);
+	for (uint32_t i = 0; i < measurement->n; i++) {
+		free(measurement->list[i].net);
+		free(measurement->list[i].gross);
+	}
+	free(measurement->list);
+}
