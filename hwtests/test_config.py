@@ -94,7 +94,7 @@ def test_every_mistake_as_a_line() -> None:
 
 def test_warnings_do_not_fail() -> None:
     config = copy.deepcopy(VALID)
-    config["cid_configs"].append({"id": 2, "server_id_length": 1, "nonce_length": 4})
+    config["cid_configs"].append({"id": 2, "server_id_length": 1, "nonce_length": 5})
     del config["pools"][0]["servers"][1]["server_ids"]
     config["fallback"] = {"rows": 128}
     done = run("check", "-", text=json.dumps(config))
@@ -106,10 +106,10 @@ def test_warnings_do_not_fail() -> None:
         "cid_configs[1]", "pools[0].servers[1].server_ids", "fallback.rows"}
 
 
-@pytest.mark.parametrize("servers, odds", [(2, None), (3, "one in 683 "), (200, "one in 10 ")])
+@pytest.mark.parametrize("servers, odds", [(2, None), (3, "1 in 683 "), (200, "1 in 10 ")])
 def test_odds_of_a_random_cid(servers: int, odds: str | None) -> None:
     config = copy.deepcopy(VALID)
-    config["cid_configs"] = [{"id": 1, "server_id_length": 1, "nonce_length": 4}]
+    config["cid_configs"] = [{"id": 1, "server_id_length": 1, "nonce_length": 5}]
     config["fallback"] = {"rows": 65536}
     config["pools"][0]["servers"] = [
         {"name": f"s{n}", "address": f"10.9.0.{n + 1}",

@@ -228,7 +228,8 @@ static void sort_server_ids(struct config *config)
 	}
 }
 
-int config_from_tree(const json_t *tree, struct config **config, struct config_findings *findings)
+int config_from_tree(const json_t *tree, const char *folder, struct config **config,
+		     struct config_findings *findings)
 {
 	struct config *found = calloc(1, sizeof(*found));
 	int error = -ENOMEM;
@@ -238,6 +239,8 @@ int config_from_tree(const json_t *tree, struct config **config, struct config_f
 		goto out;
 	error = config_read(tree, found, findings);
 	set_limits(found);
+	if (!error && folder)
+		config_read_key_files(found, folder, findings);
 	if (!error)
 		error = config_check(found, findings);
 	if (!error && findings->errors)
@@ -253,8 +256,8 @@ out:
 	return error;
 }
 
-int config_parse(const char *text, size_t length, struct config **config,
-		 struct config_findings *findings)
+static int parse_in(const char *folder, const char *text, size_t length, struct config **config,
+		    struct config_findings *findings)
 {
 	json_t *tree = NULL;
 	int error;
@@ -262,29 +265,47 @@ int config_parse(const char *text, size_t length, struct config **config,
 	*config = NULL;
 	error = config_yaml_parse(text, length, &tree, findings);
 	if (!error)
-		error = config_from_tree(tree, config, findings);
+		error = config_from_tree(tree, folder, config, findings);
 	json_decref(tree);
 	if (error == -ENOMEM)
 		config_error(findings, "", "not enough memory to read it");
 	return error;
 }
 
+int config_parse(const char *text, size_t length, struct config **config,
+		 struct config_findings *findings)
+{
+	return parse_in(".", text, length, config, findings);
+}
+
+/* The folder that a file is in; the caller frees it. */
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return strdup(".");
+	return slash == path ? strdup("/") : strndup(path, slash - path);
+}
+
 int config_load(const char *path, struct config **config, struct config_findings *findings)
 {
 	size_t length = 0;
-	char *text = NULL;
-	int error;
+	char *text = NULL, *folder = folder_of(path);
+	int error = -ENOMEM;
 
 	*config = NULL;
-	error = read_file(path, &text, &length);
+	if (folder)
+		error = read_file(path, &text, &length);
 	if (error == -EFBIG)
 		config_error(findings, "", "larger than %u MiB: not a configuration",
 			     FILE_MAX >> 20);
 	else if (error)
 		config_error(findings, "", "cannot be read: %s", strerror(-error));
 	else
-		error = config_parse(text, length, config, findings);
+		error = parse_in(folder, text, length, config, findings);
 	free(text);
+	free(folder);
 	return error;
 }
 
@@ -301,6 +322,8 @@ void config_free(struct config *config)
 			free(pool->servers[k].ids);
 		free(pool->servers);
 	}
+	if (config->cids)
+		explicit_bzero(config->cids, config->n_cids * sizeof(*config->cids));
 	free(config->interfaces);
 	free(config->cids);
 	free(config->pools);

@@ -129,9 +129,26 @@ int config_parse(const char *text, size_t length, struct config **config,
 void config_free(struct config *config);
 void config_findings_free(struct config_findings *findings);
 
-/* Canonical JSON of everything in it; config_from_json() reads that back (0 or -EINVAL). */
+/*
+ * Canonical JSON of everything in it; config_from_json() reads that back (0 or -EINVAL). Of keys it
+ * holds the fingerprint alone, so what was read back has none.
+ */
 json_t *config_to_json(const struct config *config);
 int config_from_json(const json_t *json, struct config **config);
+
+/* "clear", "single-pass" or "four-pass": it follows from key and lengths (draft section 5.4). */
+const char *config_algorithm(const struct config_cid *cid);
+/* "kcv:aabbcc", in a buffer of CONFIG_KEY_TEXT, or NULL for a config in clear. */
+const char *config_key_text(const struct config_cid *cid, char *buffer);
+#define CONFIG_KEY_TEXT 16
+/* "none", "at-least" or "equal" */
+const char *config_length_check(const struct config_cid *cid);
+/* The config that packets for this pool's VIPs find under an id, NULL if there is none. */
+const struct config_cid *config_find_cid(const struct config *config, uint32_t pool, uint32_t id);
+/* How likely a random connection ID, if it is long enough, hits a server of the pool. */
+double config_random_odds(const struct config *config, uint32_t pool);
+/* Where a config's key file is, seen from the current folder: the configuration is in `file`. */
+int config_key_path(const struct config_cid *cid, const char *file, char *path, size_t size);
 
 /* "192.0.2.1", "2001:db8::1" into a buffer of INET6_ADDRSTRLEN. Returns the buffer. */
 const char *config_address_text(const struct config_address *address, char *buffer);
@@ -150,7 +167,8 @@ const char *config_shown(const char *text, char *buffer, size_t size);
 /*
  * What changes from `before` (NULL: nothing) to `after`: one object a change,
  * {"change": "add"|"remove"|"modify", "path": "pools.web.servers.web-1", "field": "weight",
- *  "before": …, "after": …}. Things are matched by name (cid configs by id). New reference.
+ *  "before": …, "after": …}. Things are matched by name (cid configs by id and pool). Where a key
+ * file lies is no difference, what is in it is. New reference.
  */
 json_t *config_diff(const struct config *before, const struct config *after);
 

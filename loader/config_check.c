@@ -55,13 +55,45 @@ static void check_interfaces(struct checker *checker)
 	json_decref(seen);
 }
 
+/* Where the configs of one id stand, -1: nowhere. */
+struct places {
+	int64_t of_all[LB_CONFIG_IDS]; /* the config for all pools */
+	int64_t first[LB_CONFIG_IDS]; /* whichever comes first */
+	json_t *of_pools;
+};
+
+/* A packet must find one config at most under an id: one for all pools excludes any other. */
+static void check_cid_id(struct checker *checker, struct places *places, uint32_t i)
+{
+	const struct config_cid *cid = &checker->config->cids[i];
+	bool for_all = cid->pool == CONFIG_NO_POOL;
+	int64_t other = for_all ? places->first[cid->id] : places->of_all[cid->id];
+	uint64_t first = i;
+	char key[24];
+
+	snprintf(key, sizeof(key), "%u.%u", cid->id, cid->pool);
+	if (other < 0 && !for_all && seen_before(checker, places->of_pools, key, &first))
+		other = first;
+	if (other >= 0)
+		config_error(checker->findings, PATH_AT("cid_configs[%u].id", i),
+			     "config %u is cid_configs[%u] already%s", cid->id, (uint32_t)other,
+			     for_all && checker->config->cids[other].pool != CONFIG_NO_POOL ?
+				     "; this one is for all pools" :
+				     "");
+	if (places->first[cid->id] < 0)
+		places->first[cid->id] = i;
+	if (for_all && places->of_all[cid->id] < 0)
+		places->of_all[cid->id] = i;
+}
+
 static void check_cids(struct checker *checker)
 {
 	const struct config *config = checker->config;
-	int32_t by_id[LB_CONFIG_IDS];
+	struct places places = { .of_pools = json_object() };
 	uint32_t i;
 
-	memset(by_id, -1, sizeof(by_id));
+	memset(places.of_all, -1, sizeof(places.of_all));
+	memset(places.first, -1, sizeof(places.first));
 	for (i = 0; i < config->n_cids; i++) {
 		const struct config_cid *cid = &config->cids[i];
 		uint32_t body = cid->server_id_length + cid->nonce_length;
@@ -71,27 +103,35 @@ static void check_cids(struct checker *checker)
 			config_error(checker->findings, PATH_AT("cid_configs[%u].nonce_length", i),
 				     "with server_id_length it makes %u octets; %u is the most",
 				     body, LB_BODY_MAX);
-		if (cid->id >= LB_CONFIG_IDS)
-			continue;
-		if (by_id[cid->id] >= 0)
-			config_error(checker->findings, PATH_AT("cid_configs[%u].id", i),
-				     "config %u is cid_configs[%d] already", cid->id,
-				     by_id[cid->id]);
-		else
-			by_id[cid->id] = i;
+		if (cid->id < LB_CONFIG_IDS && cid->pool != CONFIG_BAD_POOL)
+			check_cid_id(checker, &places, i);
 	}
+	json_decref(places.of_pools);
 }
 
-/* The config with this id. *open: some config's id is not known, so it may be that one. */
-static const struct config_cid *find_cid(const struct config *config, uint8_t id, bool *open)
+/*
+ * The config with this id for this pool, or what is wrong with asking for it. Neither: some config's
+ * id or pool has a finding, so it may be that one.
+ */
+static const struct config_cid *find_cid(const struct config *config, uint32_t pool, uint8_t id,
+					 const char **problem)
 {
-	uint32_t i;
+	const struct config_cid *found = config_find_cid(config, pool, id);
 
-	*open = false;
-	for (i = 0; i < config->n_cids; i++) {
-		if (config->cids[i].id == id)
-			return &config->cids[i];
-		*open |= config->cids[i].id == LB_CONFIG_RESERVED;
+	*problem = NULL;
+	if (found)
+		return found;
+	*problem = "there is no config %u in cid_configs";
+	for (uint32_t i = 0; i < config->n_cids; i++) {
+		const struct config_cid *cid = &config->cids[i];
+
+		if (cid->id == id)
+			*problem = "config %u is for another pool";
+		if (cid->id == LB_CONFIG_RESERVED ||
+		    (cid->id == id && cid->pool == CONFIG_BAD_POOL)) {
+			*problem = NULL;
+			break;
+		}
 	}
 	return NULL;
 }
@@ -101,19 +141,21 @@ static void check_server_id(struct checker *checker, json_t *seen, uint32_t pool
 {
 	const struct config_server_id *id = &checker->config->pools[pool].servers[server].ids[i];
 	uint64_t first = (uint64_t)pool << 32 | server;
-	char hex[2 * LB_SERVER_ID_MAX + 1], key[sizeof(hex) + 4];
+	char hex[2 * LB_SERVER_ID_MAX + 1], key[sizeof(hex) + 12];
 	const struct config_cid *cid;
-	bool open;
+	const char *problem;
 
 	if (id->config >= LB_CONFIG_IDS)
 		return;
-	cid = find_cid(checker->config, id->config, &open);
-	if (!cid && !open)
+	cid = find_cid(checker->config, pool, id->config, &problem);
+	if (problem)
 		config_error(checker->findings,
 			     PATH_AT("pools[%u].servers[%u].server_ids[%u].config", pool, server,
 				     i),
-			     "there is no config %u in cid_configs", id->config);
-	if (cid && cid->server_id_length && id->length && cid->server_id_length != id->length)
+			     problem, id->config);
+	if (!cid)
+		return;
+	if (cid->server_id_length && id->length && cid->server_id_length != id->length)
 		config_error(checker->findings,
 			     PATH_AT("pools[%u].servers[%u].server_ids[%u].id", pool, server, i),
 			     "has %u octets; server ids of config %u have %u", id->length,
@@ -121,7 +163,7 @@ static void check_server_id(struct checker *checker, json_t *seen, uint32_t pool
 	if (!id->length)
 		return;
 	config_hex_text(id->id, id->length, hex);
-	snprintf(key, sizeof(key), "%u:%s", id->config, hex);
+	snprintf(key, sizeof(key), "%u:%s", (uint32_t)(cid - checker->config->cids), hex);
 	if (seen_before(checker, seen, key, &first))
 		config_error(checker->findings,
 			     PATH_AT("pools[%u].servers[%u].server_ids[%u].id", pool, server, i),

@@ -10,17 +10,18 @@
 /* Things in a list: where the list is, and what tells one of them from another. */
 struct things {
 	const char *list, *key;
+	const char *within; /* what else does, where it is given; NULL: nothing */
 	const struct things *inner; /* a list of things in each thing; NULL: none */
 };
 
-static const struct things servers = { "servers", "name", NULL };
+static const struct things servers = { "servers", "name", NULL, NULL };
 static const struct things kinds[] = {
-	{ "interfaces", "name", NULL },
-	{ "cid_configs", "id", NULL },
-	{ "pools", "name", &servers },
-	{ "vips", "name", NULL },
+	{ "interfaces", "name", NULL, NULL },
+	{ "cid_configs", "id", "pool", NULL },
+	{ "pools", "name", NULL, &servers },
+	{ "vips", "name", NULL, NULL },
 };
-static const char *const sections[] = { "forwarding", "fallback", "limits" };
+static const char *const sections[] = { "forwarding", "rotation", "fallback", "limits" };
 
 #define ARRAY_SIZE(x) (sizeof(x) / sizeof((x)[0]))
 /* "pools.NAME.servers.NAME" */
@@ -41,30 +42,37 @@ static void diff_fields(json_t *changes, const char *path, json_t *before, json_
 
 	json_object_foreach(after, field, value) {
 		old = json_object_get(before, field);
+		/* A key is the same wherever its file lies; "key" tells whether it is. */
+		if (!strcmp(field, "key_file"))
+			continue;
 		if (!json_equal(old, value))
 			add_change(changes, "modify", path, field, old, value);
 	}
 }
 
-static const char *thing_name(const json_t *thing, const char *key, char *buffer, size_t size)
+static const char *thing_name(const json_t *thing, const struct things *things, char *buffer,
+			      size_t size)
 {
-	const json_t *name = json_object_get(thing, key);
+	const json_t *name = json_object_get(thing, things->key);
+	const char *within =
+		things->within ? json_string_value(json_object_get(thing, things->within)) : NULL;
 
 	if (json_is_string(name))
 		return json_string_value(name);
-	snprintf(buffer, size, "%lld", (long long)json_integer_value(name));
+	snprintf(buffer, size, "%lld%s%s", (long long)json_integer_value(name), within ? "@" : "",
+		 within ? within : "");
 	return buffer;
 }
 
 /* The things of a list by name; borrowed things, new object. */
-static json_t *by_name(json_t *list, const char *key)
+static json_t *by_name(json_t *list, const struct things *things)
 {
 	json_t *index = json_object(), *thing;
-	char buffer[24];
+	char buffer[CONFIG_NAME_MAX + 24];
 	size_t i;
 
 	json_array_foreach(list, i, thing)
-		json_object_set(index, thing_name(thing, key, buffer, sizeof(buffer)), thing);
+		json_object_set(index, thing_name(thing, things, buffer, sizeof(buffer)), thing);
 	return index;
 }
 
@@ -95,8 +103,8 @@ static void diff_thing(json_t *changes, const struct things *things, const char 
 static void diff_things(json_t *changes, const struct things *things, const char *prefix,
 			json_t *before, json_t *after)
 {
-	json_t *old = by_name(json_object_get(before, things->list), things->key);
-	json_t *new = by_name(json_object_get(after, things->list), things->key);
+	json_t *old = by_name(json_object_get(before, things->list), things);
+	json_t *new = by_name(json_object_get(after, things->list), things);
 	char path[PATH_SIZE];
 	const char *name;
 	json_t *thing;

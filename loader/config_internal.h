@@ -16,6 +16,9 @@
 
 #include "config.h"
 
+/* The pool of a cid config that has a finding: CONFIG_NO_POOL means all pools there. */
+#define CONFIG_BAD_POOL (UINT32_MAX - 1)
+
 #define CONFIG_PATH_SIZE sizeof(((struct config_finding *)0)->path)
 
 /* Adds one; also counts it when there is no memory to keep it. */
@@ -51,8 +54,15 @@ int config_read(const json_t *tree, struct config *config, struct config_finding
 int config_check(const struct config *config, struct config_findings *findings);
 /* What is allowed, but seldom meant. */
 void config_check_risks(const struct config *config, struct config_findings *findings);
-/* All of the above from a tree; *config only if it is valid. 0, -EINVAL, -ENOMEM. */
-int config_from_tree(const json_t *tree, struct config **config, struct config_findings *findings);
+/* The keys of the encrypted configs; relative paths start at `folder`. Errors in findings. */
+void config_read_key_files(struct config *config, const char *folder,
+			   struct config_findings *findings);
+/*
+ * All of the above from a tree; *config only if it is valid. folder NULL: key files are named, but
+ * not read. 0, -EINVAL, -ENOMEM.
+ */
+int config_from_tree(const json_t *tree, const char *folder, struct config **config,
+		     struct config_findings *findings);
 
 /* How much the file itself needs. */
 struct config_limits config_needs(const struct config *config);

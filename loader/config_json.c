@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A configuration as canonical JSON: the file's own keys, everything written out, so that it can be
- * read as a file again. Reading it back is the file's reader.
+ * A configuration as canonical JSON: the file's own keys, everything written out, and of each key its
+ * fingerprint. Reading it back is the file's reader.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "config_internal.h"
+
+#define FINGERPRINT_PREFIX "kcv:"
 
 static const char *tier_text(enum tier tier)
 {
@@ -36,11 +39,23 @@ static json_t *interface_json(const struct config_interface *interface)
 			 interface->exclusive ? "exclusive" : "dispatcher");
 }
 
-static json_t *cid_json(const struct config_cid *cid)
+const char *config_key_text(const struct config_cid *cid, char *buffer)
 {
-	return json_pack("{s:i, s:i, s:i, s:s}", "id", cid->id, "server_id_length",
-			 cid->server_id_length, "nonce_length", cid->nonce_length, "state",
-			 cid->state == CONFIG_ACTIVE ? "active" : "retiring");
+	snprintf(buffer, CONFIG_KEY_TEXT, FINGERPRINT_PREFIX "%s", cid->fingerprint);
+	return cid->keyed ? buffer : NULL;
+}
+
+static json_t *cid_json(const struct config *config, const struct config_cid *cid)
+{
+	const char *pool = cid->pool == CONFIG_NO_POOL ? NULL : config->pools[cid->pool].name;
+	char key[CONFIG_KEY_TEXT];
+
+	return json_pack("{s:i, s:s?, s:i, s:i, s:s, s:s, s:s, s:s?, s:s?}", "id", cid->id, "pool",
+			 pool, "server_id_length", cid->server_id_length, "nonce_length",
+			 cid->nonce_length, "state",
+			 cid->state == CONFIG_ACTIVE ? "active" : "retiring", "length_check",
+			 config_length_check(cid), "algorithm", config_algorithm(cid), "key_file",
+			 *cid->key_file ? cid->key_file : NULL, "key", config_key_text(cid, key));
 }
 
 static json_t *server_json(const struct config_server *server)
@@ -102,24 +117,68 @@ json_t *config_to_json(const struct config *config)
 	for (i = 0; i < config->n_interfaces; i++)
 		json_array_append_new(interfaces, interface_json(&config->interfaces[i]));
 	for (i = 0; i < config->n_cids; i++)
-		json_array_append_new(cids, cid_json(&config->cids[i]));
+		json_array_append_new(cids, cid_json(config, &config->cids[i]));
 	for (i = 0; i < config->n_pools; i++)
 		json_array_append_new(pools, pool_json(&config->pools[i]));
 	for (i = 0; i < config->n_vips; i++)
 		json_array_append_new(vips, vip_json(config, &config->vips[i]));
-	return json_pack("{s:i, s:o, s:o, s:{s:s, s:o, s:o}, s:{s:i}, s:o, s:o, s:o}", "version", 1,
-			 "interfaces", interfaces, "cid_configs", cids, "forwarding", "mode",
-			 mode_text(config->mode), "source_v4", address_json(&config->source_v4),
-			 "source_v6", address_json(&config->source_v6), "fallback", "rows",
-			 (int)config->rows, "limits", limits_json(&config->limits), "pools", pools,
-			 "vips", vips);
+	return json_pack("{s:i, s:o, s:o, s:{s:s, s:o, s:o}, s:{s:i}, s:{s:i}, s:o, s:o, s:o}",
+			 "version", 1, "interfaces", interfaces, "cid_configs", cids, "forwarding",
+			 "mode", mode_text(config->mode), "source_v4",
+			 address_json(&config->source_v4), "source_v6",
+			 address_json(&config->source_v6), "rotation", "min_quiet",
+			 (int)config->min_quiet, "fallback", "rows", (int)config->rows, "limits",
+			 limits_json(&config->limits), "pools", pools, "vips", vips);
+}
+
+/* "kcv:aabbcc" back. */
+static int restore_fingerprint(struct config_cid *cid, const char *text)
+{
+	size_t prefix = strlen(FINGERPRINT_PREFIX);
+	uint8_t octets[sizeof(cid->fingerprint) / 2];
+
+	cid->keyed = *cid->key_file;
+	if (!cid->keyed)
+		return text ? -EINVAL : 0;
+	if (!text || strncmp(text, FINGERPRINT_PREFIX, prefix) ||
+	    strlen(text + prefix) != sizeof(cid->fingerprint) - 1 ||
+	    config_hex_parse(text + prefix, octets, sizeof(octets)) != sizeof(octets))
+		return -EINVAL;
+	config_hex_text(octets, sizeof(octets), cid->fingerprint);
+	return 0;
+}
+
+/* What a file does not have: taken out of the tree, and the fingerprints kept in order. */
+static json_t *take_fingerprints(json_t *tree)
+{
+	json_t *fingerprints = json_array(), *cid;
+	size_t i;
+
+	json_array_foreach(json_object_get(tree, "cid_configs"), i, cid) {
+		json_t *key = json_object_get(cid, "key");
+
+		json_array_append_new(fingerprints, key ? json_incref(key) : json_null());
+		json_object_del(cid, "key");
+		json_object_del(cid, "algorithm");
+	}
+	return fingerprints;
 }
 
 int config_from_json(const json_t *json, struct config **config)
 {
+	json_t *tree = json_deep_copy(json), *fingerprints = take_fingerprints(tree);
 	struct config_findings findings = {};
-	int error = config_from_tree(json, config, &findings);
+	int error = config_from_tree(tree, NULL, config, &findings);
 
+	for (uint32_t i = 0; !error && i < (*config)->n_cids; i++)
+		error = restore_fingerprint(&(*config)->cids[i],
+					    json_string_value(json_array_get(fingerprints, i)));
+	if (error) {
+		config_free(*config);
+		*config = NULL;
+	}
 	config_findings_free(&findings);
+	json_decref(fingerprints);
+	json_decref(tree);
 	return error;
 }

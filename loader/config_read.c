@@ -288,6 +288,29 @@ void config_read_pool_name(struct reader *reader, const json_t *value, const str
 			     SHOWN(text));
 }
 
+void config_read_cid_pool(struct reader *reader, const json_t *value, const struct field *field,
+			  void *base)
+{
+	store(field, base, CONFIG_BAD_POOL);
+	config_read_pool_name(reader, value, field, base);
+}
+
+void config_read_path(struct reader *reader, const json_t *value, const struct field *field,
+		      void *base)
+{
+	const char *text = text_of(reader, value);
+
+	if (!text)
+		return;
+	if (!*text)
+		config_error(reader->findings, reader->path.text, "is empty");
+	else if (strlen(text) >= field->size)
+		config_error(reader->findings, reader->path.text,
+			     "a path has at most %zu octets here", field->size - 1);
+	else
+		strcpy(place(field, base), text);
+}
+
 void config_read_section(struct reader *reader, const json_t *value, const struct field *field,
 			 void *base)
 {

@@ -57,6 +57,8 @@ config_reader config_read_interface;
 config_reader config_read_config_id;
 config_reader config_read_server_id;
 config_reader config_read_pool_name;
+config_reader config_read_cid_pool;
+config_reader config_read_path;
 config_reader config_read_rows;
 config_reader config_read_version;
 

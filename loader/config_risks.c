@@ -3,6 +3,8 @@
  * What a valid configuration is warned about. Pure.
  */
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "config_internal.h"
 
@@ -10,28 +12,40 @@
 /* A random connection ID that is routable goes to one server for no reason: more often is too often. */
 #define ODDS_MAX (1.0 / 1000)
 
-static const struct config_cid *find_cid(const struct config *config, uint8_t id)
+static bool is_for(const struct config_cid *cid, uint32_t pool)
 {
-	uint32_t i;
-
-	for (i = 0; config->cids[i].id != id; i++)
-		;
-	return &config->cids[i];
+	return cid->pool == CONFIG_NO_POOL || cid->pool == pool;
 }
 
-static bool has_active_id(const struct config *config, const struct config_server *server)
+static bool is_active_for(const struct config_cid *cid, uint32_t pool)
 {
-	uint32_t i;
+	return cid->state == CONFIG_ACTIVE && is_for(cid, pool);
+}
 
-	for (i = 0; i < server->n_ids; i++)
-		if (find_cid(config, server->ids[i].config)->state == CONFIG_ACTIVE)
+static bool has_active_id(const struct config *config, uint32_t pool,
+			  const struct config_server *server)
+{
+	for (uint32_t i = 0; i < server->n_ids; i++)
+		if (config_find_cid(config, pool, server->ids[i].config)->state == CONFIG_ACTIVE)
 			return true;
 	return false;
 }
 
+static void warn_servers_of(const struct config *config, uint32_t pool,
+			    struct config_findings *findings)
+{
+	const struct config_pool *in = &config->pools[pool];
+
+	for (uint32_t k = 0; k < in->n_servers; k++)
+		if (!has_active_id(config, pool, &in->servers[k]))
+			config_warn(findings, PATH_AT("pools[%u].servers[%u].server_ids", pool, k),
+				    "%s has no id in an active config: its connections "
+				    "are lost when their address changes",
+				    in->servers[k].name);
+}
+
 static void warn_servers_without_id(const struct config *config, struct config_findings *findings)
 {
-	const struct config_pool *pool;
 	bool active = false;
 	uint32_t i, k;
 
@@ -40,17 +54,11 @@ static void warn_servers_without_id(const struct config *config, struct config_f
 	if (config->n_cids && !active)
 		config_warn(findings, "cid_configs",
 			    "none is active: servers have nothing to make connection IDs with");
-	if (!active)
-		return;
 	for (i = 0; i < config->n_pools; i++) {
-		pool = &config->pools[i];
-		for (k = 0; k < pool->n_servers; k++)
-			if (!has_active_id(config, &pool->servers[k]))
-				config_warn(findings,
-					    PATH_AT("pools[%u].servers[%u].server_ids", i, k),
-					    "%s has no id in an active config: its connections "
-					    "are lost when their address changes",
-					    pool->servers[k].name);
+		for (k = 0; k < config->n_cids && !is_active_for(&config->cids[k], i); k++)
+			;
+		if (k < config->n_cids)
+			warn_servers_of(config, i, findings);
 	}
 }
 
@@ -68,38 +76,142 @@ static void count_ids(const struct config_pool *pool, uint32_t *ids)
  * One in eight random first octets names a given config, one in 2^(8 S) bodies a given server id.
  * Only the server ids of the VIP's own pool count.
  */
+double config_random_odds(const struct config *config, uint32_t pool)
+{
+	uint32_t ids[LB_CONFIG_IDS] = {};
+	double odds = 0;
+
+	count_ids(&config->pools[pool], ids);
+	for (uint32_t id = 0; id < LB_CONFIG_IDS; id++)
+		if (ids[id])
+			odds += ldexp(ids[id],
+				      -8 * config_find_cid(config, pool, id)->server_id_length) /
+				8;
+	return odds;
+}
+
 static void warn_dense_ids(const struct config *config, struct config_findings *findings)
 {
-	const struct config_cid *cid;
-	uint32_t i, k;
+	for (uint32_t i = 0; i < config->n_pools; i++) {
+		double odds = config_random_odds(config, i);
 
-	for (i = 0; i < config->n_pools; i++) {
-		uint32_t ids[LB_CONFIG_IDS] = {};
-		double odds = 0;
-
-		count_ids(&config->pools[i], ids);
-		for (k = 0; k < config->n_cids; k++) {
-			cid = &config->cids[k];
-			odds += ldexp(ids[cid->id], -8 * cid->server_id_length) / 8;
-		}
 		if (odds > ODDS_MAX)
 			config_warn(findings, PATH_AT("pools[%u]", i),
-				    "one in %.0f random connection IDs is routable: longer server "
+				    "1 in %.0f random connection IDs is routable: longer server "
 				    "ids make it fewer",
 				    1 / odds);
 	}
 }
 
+/* During a rotation the older config is retiring, so that every server knows which one to use. */
+static void warn_several_active(const struct config *config, struct config_findings *findings)
+{
+	for (uint32_t i = 0; i < config->n_pools; i++) {
+		uint32_t ids[LB_CONFIG_IDS] = {}, n = 0;
+		char list[4 * LB_CONFIG_IDS] = "";
+
+		count_ids(&config->pools[i], ids);
+		for (uint32_t id = 0; id < LB_CONFIG_IDS; id++)
+			if (ids[id] && config_find_cid(config, i, id)->state == CONFIG_ACTIVE)
+				snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%u",
+					 n++ ? ", " : "", id);
+		if (n > 1)
+			config_warn(findings, PATH_AT("pools[%u]", i),
+				    "its servers have ids in %u active configs (%s): they should "
+				    "issue by the newest alone, let the others be retiring",
+				    n, list);
+	}
+}
+
+static bool has_server(const struct config *config, const struct config_cid *cid)
+{
+	for (uint32_t i = 0; i < config->n_pools; i++) {
+		uint32_t ids[LB_CONFIG_IDS] = {};
+
+		if (!is_for(cid, i))
+			continue;
+		count_ids(&config->pools[i], ids);
+		if (ids[cid->id])
+			return true;
+	}
+	return false;
+}
+
 static void warn_empty_configs(const struct config *config, struct config_findings *findings)
 {
-	uint32_t ids[LB_CONFIG_IDS] = {}, i;
-
-	for (i = 0; i < config->n_pools; i++)
-		count_ids(&config->pools[i], ids);
-	for (i = 0; i < config->n_cids; i++)
-		if (!ids[config->cids[i].id])
+	for (uint32_t i = 0; i < config->n_cids; i++)
+		if (!has_server(config, &config->cids[i]))
 			config_warn(findings, PATH_AT("cid_configs[%u]", i),
 				    "no server has an id in config %u", config->cids[i].id);
+}
+
+/* n-bit random nonces repeat after about 2^(n/2), a counter after 2^n (draft section 9.6). */
+static void warn_short_nonces(const struct config *config, struct config_findings *findings)
+{
+	for (uint32_t i = 0; i < config->n_cids; i++) {
+		const struct config_cid *cid = &config->cids[i];
+		double random = ldexp(1, 4 * cid->nonce_length);
+
+		if (cid->nonce_length > LB_NONCE_MIN || cid->state != CONFIG_ACTIVE)
+			continue;
+		if (cid->keyed)
+			config_warn(findings, PATH_AT("cid_configs[%u].nonce_length", i),
+				    "of %u octets: a random nonce is likely to repeat after %.0f "
+				    "connection IDs of a server id, a counter lasts for %.0f",
+				    cid->nonce_length, random, random * random);
+		else
+			config_warn(
+				findings, PATH_AT("cid_configs[%u].nonce_length", i),
+				"of %u octets: a nonce, random where there is no key, is likely "
+				"to repeat after %.0f connection IDs of a server id",
+				cid->nonce_length, random);
+	}
+}
+
+/* Counts the pool's server ids of configs with (or without) a key that are in `seen`, or puts them. */
+static uint32_t match_ids(const struct config *config, uint32_t pool, bool keyed, json_t *seen,
+			  char *first)
+{
+	char hex[2 * LB_SERVER_ID_MAX + 1];
+	uint32_t shared = 0;
+
+	for (uint32_t k = 0; k < config->pools[pool].n_servers; k++) {
+		const struct config_server *server = &config->pools[pool].servers[k];
+
+		for (uint32_t i = 0; i < server->n_ids; i++) {
+			const struct config_server_id *id = &server->ids[i];
+
+			if (config_find_cid(config, pool, id->config)->keyed != keyed)
+				continue;
+			config_hex_text(id->id, id->length, hex);
+			if (!keyed)
+				json_object_set_new(seen, hex, json_true());
+			else if (json_object_get(seen, hex) && !shared++)
+				strcpy(first, hex);
+		}
+	}
+	return shared;
+}
+
+/* Known pairs of clear and enciphered server id weaken the four passes (draft section 9.7). */
+static void warn_shared_ids(const struct config *config, struct config_findings *findings)
+{
+	char first[2 * LB_SERVER_ID_MAX + 1];
+
+	for (uint32_t i = 0; i < config->n_pools; i++) {
+		json_t *clear = json_object();
+		uint32_t shared;
+
+		match_ids(config, i, false, clear, first);
+		shared = match_ids(config, i, true, clear, first);
+		if (shared)
+			config_warn(
+				findings, PATH_AT("pools[%u]", i),
+				"%u server id%s (%s) both encrypted and in clear: who reads the "
+				"clear ones learns about the encrypted ones",
+				shared, shared == 1 ? " is" : "s are", first);
+		json_decref(clear);
+	}
 }
 
 static void warn_few_rows(const struct config *config, struct config_findings *findings)
@@ -146,6 +258,9 @@ void config_check_risks(const struct config *config, struct config_findings *fin
 	warn_servers_without_id(config, findings);
 	warn_empty_configs(config, findings);
 	warn_dense_ids(config, findings);
+	warn_several_active(config, findings);
+	warn_short_nonces(config, findings);
+	warn_shared_ids(config, findings);
 	warn_few_rows(config, findings);
 	warn_unused(config, findings);
 }

@@ -55,6 +55,7 @@ static const struct range server_id_length_range = { LB_SERVER_ID_MIN, LB_SERVER
 static const struct range nonce_length_range = { LB_NONCE_MIN, LB_NONCE_MAX };
 static const struct range servers_range = { 1, LB_MAX_SERVERS };
 static const struct range server_ids_range = { 1, CONFIG_MAX_SERVER_IDS };
+static const struct range min_quiet_range = { 0, 2592000 };
 static const struct range vips_range = { 1, LB_MAX_VIPS };
 static const struct range pools_range = { 1, LB_MAX_POOLS };
 static const struct range ipv4 = { AF_INET, AF_INET };
@@ -89,6 +90,12 @@ static const struct word cid_state_words[] = {
 	{ "retiring", CONFIG_RETIRING },
 	END,
 };
+static const struct word length_check_words[] = {
+	{ "none", LB_LENGTH_UNCHECKED },
+	{ "at-least", LB_LENGTH_AT_LEAST },
+	{ "equal", LB_LENGTH_EQUAL },
+	END,
+};
 
 static const struct field interface_fields[] = {
 	{ "name", true, config_read_interface, AT(config_interface, name), NULL },
@@ -111,6 +118,10 @@ static const struct field cid_fields[] = {
 	{ "nonce_length", true, config_read_number, AT(config_cid, nonce_length),
 	  &nonce_length_range },
 	{ "state", false, config_read_word, AT(config_cid, state), cid_state_words },
+	{ "pool", false, config_read_cid_pool, AT(config_cid, pool), NULL },
+	{ "key_file", false, config_read_path, AT(config_cid, key_file), NULL },
+	{ "length_check", false, config_read_word, AT(config_cid, length_check),
+	  length_check_words },
 	END,
 };
 static const struct list cid_list = {
@@ -124,6 +135,11 @@ static const struct field forwarding_fields[] = {
 	{ "mode", false, config_read_word, AT(config, mode), mode_words },
 	{ "source_v4", false, config_read_address, AT(config, source_v4), &ipv4 },
 	{ "source_v6", false, config_read_address, AT(config, source_v6), &ipv6 },
+	END,
+};
+
+static const struct field rotation_fields[] = {
+	{ "min_quiet", false, config_read_number, AT(config, min_quiet), &min_quiet_range },
 	END,
 };
 
@@ -198,11 +214,12 @@ static const struct list vip_list = {
 static const struct field file_fields[] = {
 	{ "version", true, config_read_version, 0, 0, NULL },
 	{ "interfaces", false, config_read_list, AT(config, interfaces), &interface_list },
-	{ "cid_configs", false, config_read_list, AT(config, cids), &cid_list },
 	{ "forwarding", false, config_read_section, 0, 0, forwarding_fields },
+	{ "rotation", false, config_read_section, 0, 0, rotation_fields },
 	{ "fallback", false, config_read_section, 0, 0, fallback_fields },
 	{ "limits", false, config_read_section, AT(config, limits), limits_fields },
 	{ "pools", false, config_read_list, AT(config, pools), &pool_list },
+	{ "cid_configs", false, config_read_list, AT(config, cids), &cid_list },
 	{ "vips", false, config_read_list, AT(config, vips), &vip_list },
 	END,
 };
@@ -212,6 +229,7 @@ int config_read(const json_t *tree, struct config *config, struct config_finding
 	struct reader reader = { .config = config, .findings = findings };
 
 	config->rows = LB_DEFAULT_ROWS;
+	config->min_quiet = CONFIG_DEFAULT_MIN_QUIET;
 	config_read_keys(&reader, tree, file_fields, config);
 	return reader.no_memory ? -ENOMEM : 0;
 }

@@ -102,6 +102,26 @@ static const struct mistake mistakes[] = {
 	{ "version: 1\ncid_configs: [{id: 3, server_id_length: 1, nonce_length: 18},"
 	  " {id: 3, server_id_length: 15, nonce_length: 4, state: old, key_file: /k}]\n",
 	  { "cid_configs[1].key_file", "cid_configs[1].state", "cid_configs[1].id" } },
+	{ "version: 1\ncid_configs: [{id: 3, server_id_length: 1, nonce_length: 18, key_file: [a],"
+	  " length_check: exact}, {id: 4, server_id_length: 1, nonce_length: 18, key_file: '',"
+	  " length_check: {}}]\n",
+	  { "cid_configs[0].key_file", "cid_configs[0].length_check", "cid_configs[1].key_file",
+	    "cid_configs[1].length_check" } },
+	/* One for all pools excludes any other of its id; one pool has one. */
+	{ "version: 1\ncid_configs: [{id: 3, server_id_length: 1, nonce_length: 18, pool: web},"
+	  " {id: 3, server_id_length: 1, nonce_length: 18},"
+	  " {id: 3, server_id_length: 1, nonce_length: 18, pool: web},"
+	  " {id: 3, server_id_length: 1, nonce_length: 18, pool: nix}]\n" SERVERS(A) VIPS,
+	  { "cid_configs[1].id", "cid_configs[2].id", "cid_configs[3].pool" } },
+	{ "version: 1\ncid_configs: [{id: 3, server_id_length: 1, nonce_length: 18, pool: red},"
+	  " {id: 4, server_id_length: 1, nonce_length: 18, pool: nix}]\n"
+	  "pools: [{name: red, servers: [" A "]}, {name: blue, servers:"
+	  " [{name: a, address: 10.0.0.1, server_ids: [{config: 3, id: 01}, {config: 4, id: 01}]}]}]\n",
+	  { "cid_configs[1].pool", "pools[1].servers[0].server_ids[0].config" } },
+	{ "version: 1\nrotation: {min_quiet: 2592001}\n", { "rotation.min_quiet" } },
+	{ "version: 1\nrotation: {min_quiet: 10m, max: 3}\n",
+	  { "rotation.min_quiet", "rotation.max" } },
+	{ "version: 1\nrotation: 600\n", { "rotation" } },
 	/* Forwarding, fallback, limits */
 	{ "version: 1\nforwarding: {mode: gue, source_v4: '2001:db8::1', source_v6: 192.0.2.1}\n",
 	  { "forwarding.mode", "forwarding.source_v4", "forwarding.source_v6" } },
