@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""decode and encode on the command line: the draft's vectors, and every legal pair of lengths."""
+"""decode and encode on the command line: the draft's vectors, and every legal pair of lengths, in
+clear and encrypted, against an oracle of its own."""
 
 from __future__ import annotations
 
@@ -12,11 +13,10 @@ from typing import Any
 import pytest
 
 from hwtests.lab.bed import built
+from hwtests.oracle.quic_lb import LEGAL_PAIRS, CidConfig
 
-VECTORS = json.loads((Path(__file__).parent / "vectors" / "quic-lb-clear.json").read_text())
-
-#: Server id length and nonce length, every legal pair (draft sections 3.1 and 5).
-PAIRS = [(s, n) for s in range(1, 16) for n in range(4, 19) if s + n <= 19]
+VECTORS = [vector for name in ("clear", "encrypted") for vector in json.loads(
+    (Path(__file__).parent / "vectors" / f"quic-lb-{name}.json").read_text())["vectors"]]
 
 CONFIG: dict[str, Any] = {
     "version": 1,
@@ -67,56 +67,131 @@ def cli(tmp_path: Path) -> Cli:
     return Cli(CONFIG, tmp_path)
 
 
-def one_config(config_id: int, server_id: str, nonce_length: int) -> dict[str, Any]:
+def write_key(folder: Path, key: bytes, name: str = "cid.key") -> str:
+    """A key file's name, relative to the configuration's folder."""
+    file = folder / name
+    file.touch(mode=0o600)
+    file.write_text(key.hex() + "\n")
+    return name
+
+
+def one_config(config_id: int, server_id: str, nonce_length: int,
+               key_file: str | None) -> dict[str, Any]:
     return {
         "version": 1,
         "cid_configs": [{"id": config_id, "server_id_length": len(server_id) // 2,
-                         "nonce_length": nonce_length}],
+                         "nonce_length": nonce_length, "key_file": key_file}],
         "pools": [{"name": "p", "servers": [{"name": "s", "address": "10.0.0.1", "server_ids": [
             {"config": config_id, "id": server_id}]}]}],
         "vips": [{"name": "v", "address": "10.1.0.1", "port": 443, "pool": "p"}],
     }
 
 
-@pytest.mark.parametrize("vector", VECTORS["vectors"], ids=lambda vector: str(vector["id"]))
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: str(vector["id"]))
 def test_the_drafts_vectors(vector: dict[str, Any], tmp_path: Path) -> None:
-    cli = Cli(one_config(vector["config_id"], vector["server_id"], vector["nonce_length"]),
-              tmp_path)
+    key = vector.get("key")
+    key_file = write_key(tmp_path, bytes.fromhex(key)) if key else None
+    cli = Cli(one_config(vector["config_id"], vector["server_id"], vector["nonce_length"],
+                         key_file), tmp_path)
+    algorithm = vector.get("algorithm", "clear")
+    odds = 256.0 ** -vector["server_id_length"] / 8
     assert cli.json("decode", vector["cid"]) == {
         "schema": "shunt/decode/1", "cid": vector["cid"], "routable": True, "reason": "cid",
-        "config": vector["config_id"], "algorithm": "clear", "server_id": vector["server_id"],
-        "nonce": vector["nonce"], "extra": "", "pool": "p", "server": "s"}
-    assert cli.json("encode", "s", "--nonce", vector["nonce"])["cid"] == vector["cid"]
+        "config": vector["config_id"], "algorithm": algorithm, "server_id": vector["server_id"],
+        "nonce": vector["nonce"], "extra": "", "pool": "p", "server": "s", "random_odds": odds}
+    described = vector["first_octet_encodes_cid_length"]
+    made = cli.json("encode", "s", "--nonce", vector["nonce"])
+    assert made["cid"][2 if not described else 0:] == vector["cid"][2 if not described else 0:]
+    assert (made["algorithm"], made["nonce"]) == (algorithm, vector["nonce"])
 
 
-def test_every_pair_of_lengths_there_and_back(tmp_path: Path) -> None:
-    assert len(PAIRS) == 120
+@pytest.mark.parametrize("keyed", [False, True], ids=["clear", "keyed"])
+def test_every_pair_of_lengths_there_and_back(keyed: bool, tmp_path: Path) -> None:
+    assert len(LEGAL_PAIRS) == 120
     rng = random.Random(1)
-    for start in range(0, len(PAIRS), 7):
+    for start in range(0, len(LEGAL_PAIRS), 7):
         config: dict[str, Any] = {"version": 1, "cid_configs": [], "pools": [
             {"name": "p", "servers": [{"name": "s", "address": "10.0.0.1", "server_ids": []}]}]}
-        wishes, expected = [], []
-        for config_id, (s, n) in enumerate(PAIRS[start:start + 7]):
-            server_id, nonce = rng.randbytes(s).hex(), rng.randbytes(n).hex()
-            config["cid_configs"].append({"id": config_id, "server_id_length": s,
-                                          "nonce_length": n})
+        oracles, wishes, expected = [], [], []
+        for config_id, (s, n) in enumerate(LEGAL_PAIRS[start:start + 7]):
+            key = rng.randbytes(16) if keyed else None
+            oracles.append(CidConfig(config_id, s, n, key))
+            server_id, nonce = rng.randbytes(s), rng.randbytes(n)
+            config["cid_configs"].append({
+                "id": config_id, "server_id_length": s, "nonce_length": n, "key_file":
+                write_key(tmp_path, key, f"{config_id}.key") if key else None})
             config["pools"][0]["servers"][0]["server_ids"].append({"config": config_id,
-                                                                   "id": server_id})
-            wishes.append(f"s {config_id} {nonce}")
-            expected.append(f"{config_id << 5 | s + n:02x}{server_id}{nonce}")
+                                                                   "id": server_id.hex()})
+            wishes.append(f"s {config_id} {nonce.hex()}")
+            expected.append({"cid": oracles[-1].encode(server_id, nonce).hex(), "server_id":
+                             server_id.hex(), "nonce": nonce.hex(), "config": config_id,
+                             "algorithm": oracles[-1].algorithm, "pool": "p", "server": "s"})
         cli = Cli(config, tmp_path)
-        made = [line["cid"] for line in cli.lines("encode", "\n".join(wishes).encode())]
-        assert made == expected
-        for cid, pair, line in zip(made, PAIRS[start:],
-                                   cli.lines("decode", "\n".join(made).encode())):
-            assert (line["routable"], line["server"]) == (True, "s")
-            assert line["server_id"] == cid[2:2 + 2 * pair[0]]
-            assert line["nonce"] == cid[2 + 2 * pair[0]:]
+        assert cli.lines("encode", "\n".join(wishes).encode()) == expected
+        made = [line["cid"] for line in expected]
+        for line, decoded in zip(expected, cli.lines("decode", "\n".join(made).encode())):
+            assert decoded["routable"] is True
+            assert {key: decoded[key] for key in line} == line
         # One octet less than its config wants, and some more.
         short = cli.lines("decode", "\n".join(cid[:-2] for cid in made).encode())
         assert {line["reason"] for line in short} == {"hash_short_dcid"}
+        assert not keyed or {(line["server_id"], line["nonce"]) for line in short} == {("", "")}
         longer = cli.lines("decode", "\n".join(cid + "abcd" for cid in made).encode())
         assert {(line["reason"], line["extra"]) for line in longer} == {("cid", "abcd")}
+        noise = [config_id << 5 | rng.randrange(32) for config_id in range(len(oracles))] * 20
+        cids = [bytes([first]) + rng.randbytes(19) for first in noise]
+        for cid, line in zip(cids, cli.lines("decode", b"\n".join(c.hex().encode()
+                                                                 for c in cids))):
+            server = oracles[cid[0] >> 5].decode(cid)
+            assert server is not None and line["server_id"] == server.hex()
+
+
+def tenants(folder: Path) -> dict[str, Any]:
+    """CONFIG's pools, each with its own config 1, and config 0 for both."""
+    config = json.loads(json.dumps(CONFIG))
+    config["cid_configs"] = [
+        {"id": 0, "server_id_length": 1, "nonce_length": 4},
+        {"id": 1, "server_id_length": 8, "nonce_length": 8, "pool": "red",
+         "key_file": write_key(folder, bytes(range(16)), "red.key")},
+        {"id": 1, "server_id_length": 2, "nonce_length": 6, "pool": "blue",
+         "key_file": write_key(folder, bytes(range(16, 32)), "blue.key")}]
+    red, blue = config["pools"]
+    red["servers"][0]["server_ids"] = [{"config": 1, "id": "00000000000000aa"}]
+    red["servers"][1]["server_ids"] = [{"config": 0, "id": "0b"}]
+    blue["servers"][0]["server_ids"] = [{"config": 1, "id": "00aa"}]
+    blue["servers"][1]["server_ids"] = [{"config": 0, "id": "0c"}]
+    return config
+
+
+def test_a_config_of_one_pool(tmp_path: Path) -> None:
+    cli = Cli(tenants(tmp_path), tmp_path)
+    red, blue = (cli.json("encode", f"{pool}/a") for pool in ("red", "blue"))
+    assert (len(red["cid"]), len(blue["cid"])) == (34, 18)
+    for cid, pool in ((red["cid"], "red"), (blue["cid"], "blue")):
+        assert "--pool" in cli.json("decode", cid, status=2)["error"]["hint"]
+        assert "--pool" in cli.lines("decode", cid.encode())[0]["error"]
+        line = cli.json("decode", cid, "--pool", pool)
+        assert (line["pool"], line["server"], line["routable"]) == (pool, "a", True)
+    assert cli.json("decode", red["cid"], "--pool=blue")["routable"] is False
+    assert cli.json("decode", blue["cid"], "--pool=red")["reason"] == "hash_short_dcid"
+    assert cli.json("decode", "000b00000000")["pool"] == "red"
+    assert cli.json("decode", "000b00000000", "--pool=red")["server"] == "old"
+    assert cli.json("decode", "000b00000000", "--pool=blue")["reason"] == "hash_unknown_server_id"
+    assert cli.json("decode", "00", "--pool=green", status=2)["error"]["code"] == "usage"
+    assert cli.json("decode", "40")["reason"] == "hash_unknown_config"
+
+
+@pytest.mark.parametrize("length_check, cid, routable", [
+    ("at-least", "09000000010000000000", True), ("at-least", "08000000010000000000", False),
+    ("at-least", "1f000000010000000000", True), ("at-least", "0900000001000000000099", True),
+    ("equal", "09000000010000000000", True), ("equal", "0900000001000000000099", False),
+    ("equal", "0a00000001000000000099", True), ("none", "00000000010000000000", True)])
+def test_length_checks(length_check: str, cid: str, routable: bool, tmp_path: Path) -> None:
+    config = one_config(0, "00000001", 5, None)
+    config["cid_configs"][0]["length_check"] = length_check
+    line = Cli(config, tmp_path).json("decode", cid)
+    assert line["reason"] == ("cid" if routable else "hash_wrong_length")
+    assert line["server_id"] == "00000001"
 
 
 @pytest.mark.parametrize("cid, reason, config", [
@@ -142,6 +217,7 @@ def test_decode_in_words(cli: Cli) -> None:
     done = cli.run("decode", "69:00:00:00:02:aa:bb:cc:dd:ee")
     assert done.returncode == 0
     text = done.stdout.decode()
+    assert "1 in 2^34 random connection ID hits a server of pool blue" in text
     assert "69000000" in text and "a of pool blue, 10.0.0.1" in text and "aabbccddee" in text
     assert "no config has this id" in cli.run("decode", "20aa").stdout.decode()
 
@@ -206,7 +282,7 @@ def test_nonces_are_random(cli: Cli) -> None:
     (["old"], "no id in an active config"),
     (["b", "--config", "0"], "b has no id in config 0"),
     (["b", "--config", "5"], "no config '5'"),
-    (["b", "--config", "7"], "no config '7'"),
+    (["b", "--config", "7"], "no config '7' for its pool"),
     (["b", "--config", "x"], "no config 'x'"),
     (["b", "--nonce", "00"], "the nonce has 1 octets; config 3 wants 5"),
     (["b", "--nonce", "zz"], "hexadecimal"),

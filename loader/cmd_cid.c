@@ -3,6 +3,7 @@
  * decode and encode: what a connection ID says by the configuration, and one for a server.
  */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,18 @@ static json_t *part_json(const struct cid_part *part)
 	return json_string(config_hex_text(part->octets, part->n, hex));
 }
 
+/* "1 in 4096", "1 in 2^43", "no" (random connection ID). */
+static const char *odds_text(double odds, char *buffer, size_t size)
+{
+	if (odds <= 0)
+		return "no";
+	if (odds > 1e-9)
+		snprintf(buffer, size, "1 in %.0f", 1 / odds);
+	else
+		snprintf(buffer, size, "1 in 2^%.0f", -log2(odds));
+	return buffer;
+}
+
 static json_t *decoded_json(const uint8_t *octets, size_t n, const struct cid_explained *explained)
 {
 	struct cid_part cid = { octets, n };
@@ -81,7 +94,7 @@ static json_t *decoded_json(const uint8_t *octets, size_t n, const struct cid_ex
 				 explained->reason == LB_REASON_cid, "reason",
 				 names_reason(explained->reason), "config",
 				 n ? json_integer(octets[0] >> 5) : json_null(), "algorithm",
-				 explained->config ? "clear" : NULL);
+				 explained->config ? config_algorithm(explained->config) : NULL);
 
 	json_object_set_new(json, "server_id",
 			    explained->config ? part_json(&explained->server_id) : json_null());
@@ -93,34 +106,67 @@ static json_t *decoded_json(const uint8_t *octets, size_t n, const struct cid_ex
 			    explained->pool ? json_string(explained->pool->name) : json_null());
 	json_object_set_new(json, "server",
 			    explained->server ? json_string(explained->server->name) : json_null());
+	json_object_set_new(json, "random_odds", json_real(explained->odds));
 	return json;
+}
+
+static void print_part(const char *what, const struct cid_part *part, const char *about)
+{
+	char hex[HEX_SIZE];
+
+	if (part->n)
+		out_text("%-14s %s%s\n", what, config_hex_text(part->octets, part->n, hex), about);
+}
+
+static void print_config(uint32_t id, const struct config_cid *config)
+{
+	char key[CONFIG_KEY_TEXT];
+
+	if (!config)
+		out_text("config         %u\n", id);
+	else
+		out_text("config         %u, %s%s%s%s\n", id, config_algorithm(config),
+			 config->keyed ? ", key " : "",
+			 config->keyed ? config_key_text(config, key) : "",
+			 config->state == CONFIG_RETIRING ? ", retiring" : "");
 }
 
 static void print_decoded(const uint8_t *octets, size_t n, const struct cid_explained *explained)
 {
-	char hex[HEX_SIZE], address[INET6_ADDRSTRLEN];
+	char hex[HEX_SIZE], address[INET6_ADDRSTRLEN], odds[32];
 
 	out_text("connection id  %s\n", n ? config_hex_text(octets, n, hex) : "(empty)");
 	out_text("routed         %s (%s)\n", names_reason_help(explained->reason),
 		 names_reason(explained->reason));
 	if (n)
-		out_text("config         %u%s\n", octets[0] >> 5,
-			 !explained->config			     ? "" :
-			 explained->config->state == CONFIG_RETIRING ? ", in clear, retiring" :
-								       ", in clear");
-	if (explained->server_id.n)
-		out_text("server id      %s\n",
-			 config_hex_text(explained->server_id.octets, explained->server_id.n, hex));
-	if (explained->nonce.n)
-		out_text("nonce          %s\n",
-			 config_hex_text(explained->nonce.octets, explained->nonce.n, hex));
-	if (explained->extra.n)
-		out_text("beyond it      %s, the server's own\n",
-			 config_hex_text(explained->extra.octets, explained->extra.n, hex));
+		print_config(octets[0] >> 5, explained->config);
+	print_part("server id", &explained->server_id, "");
+	print_part("nonce", &explained->nonce, "");
+	print_part("beyond it", &explained->extra, ", the server's own");
 	if (explained->server)
 		out_text("server         %s of pool %s, %s\n", explained->server->name,
 			 explained->pool->name,
 			 config_address_text(&explained->server->address, address));
+	if (explained->odds_pool)
+		out_text("by chance      %s random connection ID hits a server of pool %s\n",
+			 odds_text(explained->odds, odds, sizeof(odds)),
+			 explained->odds_pool->name);
+}
+
+/* A CID in hexadecimal, explained. Its length, or -EINVAL with the problem. */
+static int explain_text(const struct cid_index *index, const char *text, uint8_t *octets,
+			struct cid_explained *explained, char *problem)
+{
+	int n = parse_hex(text, octets, CID_MAX_OCTETS, problem);
+
+	if (n < 0)
+		return n;
+	cid_explain(index, octets, n, explained);
+	if (!explained->needs_pool)
+		return n;
+	snprintf(problem, PROBLEM_SIZE,
+		 "config %u is another one from pool to pool: say --pool NAME", octets[0] >> 5);
+	return -EINVAL;
 }
 
 static json_t *decode_line(void *index, char *line)
@@ -128,12 +174,9 @@ static json_t *decode_line(void *index, char *line)
 	struct cid_explained explained;
 	uint8_t octets[CID_MAX_OCTETS];
 	char problem[PROBLEM_SIZE];
-	int n = parse_hex(line, octets, sizeof(octets), problem);
+	int n = explain_text(index, line, octets, &explained, problem);
 
-	if (n < 0)
-		return error_json("cid", line, problem);
-	cid_explain(index, octets, n, &explained);
-	return decoded_json(octets, n, &explained);
+	return n < 0 ? error_json("cid", line, problem) : decoded_json(octets, n, &explained);
 }
 
 static int decode_one(const struct cid_index *index, const char *text)
@@ -141,12 +184,11 @@ static int decode_one(const struct cid_index *index, const char *text)
 	struct cid_explained explained;
 	uint8_t octets[CID_MAX_OCTETS];
 	char problem[PROBLEM_SIZE];
-	int n = parse_hex(text, octets, sizeof(octets), problem);
+	int n = explain_text(index, text, octets, &explained, problem);
 	json_t *json;
 
 	if (n < 0)
 		return out_usage(text, problem);
-	cid_explain(index, octets, n, &explained);
 	print_decoded(octets, n, &explained);
 	json = json_pack("{s:s}", "schema", "shunt/decode/1");
 	json_object_update_new(json, decoded_json(octets, n, &explained));
@@ -154,18 +196,37 @@ static int decode_one(const struct cid_index *index, const char *text)
 	return 0;
 }
 
-static int run_decode(const struct cli_common *common, const void *options, int argc, char **argv)
+struct decode_options {
+	const char *pool;
+};
+
+/* --pool as an index; CONFIG_NO_POOL without it. -EINVAL: there is no such pool. */
+static int find_pool(const struct config *config, const char *name, uint32_t *pool)
 {
+	*pool = CONFIG_NO_POOL;
+	if (!name)
+		return 0;
+	for (uint32_t i = 0; i < config->n_pools; i++)
+		if (!strcmp(config->pools[i].name, name))
+			*pool = i;
+	return *pool == CONFIG_NO_POOL ? -EINVAL : 0;
+}
+
+static int run_decode(const struct cli_common *common, const void *opaque, int argc, char **argv)
+{
+	const struct decode_options *options = opaque;
+	struct cid_index *index = NULL;
 	struct config *config = NULL;
-	struct cid_index *index;
+	uint32_t pool;
 	int status;
 
-	(void)options;
 	(void)argc;
 	status = report_load(common->config, &config);
 	if (status)
 		return status;
-	if (cid_index_open(config, &index))
+	if (find_pool(config, options->pool, &pool))
+		status = out_usage(options->pool, "there is no such pool in the file");
+	else if (cid_index_open(config, pool, &index))
 		status = no_memory();
 	else if (!strcmp(argv[0], "-"))
 		status = each_line(decode_line, index, "cid");
@@ -193,84 +254,42 @@ struct wish {
 	const char *server, *config, *nonce; /* NULL: not said */
 };
 
-struct found {
-	const struct config_pool *pool;
-	const struct config_server *server;
-};
-
-/* name: NAME or POOL/NAME. */
-static bool is_meant(const struct config_pool *pool, const struct config_server *server,
-		     const char *name)
-{
-	size_t length = strlen(pool->name);
-
-	return !strcmp(server->name, name) ||
-	       (!strncmp(pool->name, name, length) && name[length] == '/' &&
-		!strcmp(server->name, name + length + 1));
-}
-
-static int find_server(const struct config *config, const char *name, struct found *found,
-		       char *problem)
-{
-	found->server = NULL;
-	for (uint32_t i = 0; i < config->n_pools; i++) {
-		const struct config_pool *pool = &config->pools[i];
-
-		for (uint32_t k = 0; k < pool->n_servers; k++) {
-			if (!is_meant(pool, &pool->servers[k], name))
-				continue;
-			if (found->server) {
-				snprintf(problem, PROBLEM_SIZE, "there are %s/%s and %s/%s",
-					 found->pool->name, found->server->name, pool->name,
-					 pool->servers[k].name);
-				return -EINVAL;
-			}
-			*found = (struct found){ pool, &pool->servers[k] };
-		}
-	}
-	if (!found->server)
-		snprintf(problem, PROBLEM_SIZE, "there is no such server in the file");
-	return found->server ? 0 : -EINVAL;
-}
-
-static const struct config_server_id *id_in_config(const struct config_server *server,
-						   const struct config_cid *cid)
-{
-	for (uint32_t i = 0; i < server->n_ids; i++)
-		if (server->ids[i].config == cid->id)
-			return &server->ids[i];
-	return NULL;
-}
-
-/* The config that is asked for, or the first active one in which the server has an id. */
-static int choose_config(const struct config *config, const struct config_server *server,
-			 const char *text, struct cid_request *request, char *problem)
+static int choose_given(const struct config *config, const struct cid_server *found,
+			const char *text, struct cid_request *request, char *problem)
 {
 	char *end;
+	unsigned long id = strtoul(text, &end, 10);
 
-	if (text) {
-		unsigned long id = strtoul(text, &end, 10);
-
-		request->config = *text && !*end && id < LB_CONFIG_IDS ? cid_config(config, id) :
-									 NULL;
-		if (!request->config) {
-			snprintf(problem, PROBLEM_SIZE, "there is no config '%.40s' in the file",
-				 text);
-			return -EINVAL;
-		}
-		request->server_id = id_in_config(server, request->config);
-		if (!request->server_id)
-			snprintf(problem, PROBLEM_SIZE, "%s has no id in config %lu", server->name,
-				 id);
-		return request->server_id ? 0 : -EINVAL;
+	if (*text && !*end && id < LB_CONFIG_IDS)
+		request->config = config_find_cid(config, found->pool_number, id);
+	if (!request->config) {
+		snprintf(problem, PROBLEM_SIZE,
+			 "there is no config '%.40s' for its pool in the file", text);
+		return -EINVAL;
 	}
+	request->server_id = cid_server_id(found->server, request->config);
+	if (!request->server_id)
+		snprintf(problem, PROBLEM_SIZE, "%s has no id in config %lu", found->server->name,
+			 id);
+	return request->server_id ? 0 : -EINVAL;
+}
+
+/* The first active config in which the server has an id. */
+static int choose_active(const struct config *config, const struct cid_server *found,
+			 struct cid_request *request, char *problem)
+{
 	for (uint32_t i = 0; i < config->n_cids; i++) {
-		request->config = &config->cids[i];
-		request->server_id = id_in_config(server, request->config);
-		if (request->config->state == CONFIG_ACTIVE && request->server_id)
+		const struct config_cid *cid = &config->cids[i];
+
+		if (cid->state != CONFIG_ACTIVE ||
+		    config_find_cid(config, found->pool_number, cid->id) != cid)
+			continue;
+		request->config = cid;
+		request->server_id = cid_server_id(found->server, cid);
+		if (request->server_id)
 			return 0;
 	}
-	snprintf(problem, PROBLEM_SIZE, "%s has no id in an active config", server->name);
+	snprintf(problem, PROBLEM_SIZE, "%s has no id in an active config", found->server->name);
 	return -EINVAL;
 }
 
@@ -299,16 +318,17 @@ static int encode(const struct encode_job *job, const struct wish *wish, json_t 
 {
 	struct cid_request request = { .extra = job->extra_part,
 				       .no_length = job->options->no_length };
-	uint8_t nonce[LB_NONCE_MAX], octets[LB_CID_MAX];
+	uint8_t given[LB_NONCE_MAX], nonce[LB_NONCE_MAX], octets[LB_CID_MAX];
 	struct cid_part cid, id, used;
-	struct found found = {};
+	struct cid_server found;
 	int n;
 
-	if (find_server(job->config, wish->server, &found, problem) ||
-	    choose_config(job->config, found.server, wish->config, &request, problem) ||
-	    choose_nonce(wish->nonce, &request, nonce, problem))
+	if (cid_find_server(job->config, wish->server, &found, problem, PROBLEM_SIZE) ||
+	    (wish->config ? choose_given(job->config, &found, wish->config, &request, problem) :
+			    choose_active(job->config, &found, &request, problem)) ||
+	    choose_nonce(wish->nonce, &request, given, problem))
 		return -EINVAL;
-	n = cid_make(&request, octets);
+	n = cid_make(&request, octets, nonce);
 	if (n == -EMSGSIZE)
 		snprintf(problem, PROBLEM_SIZE, "with --extra it is longer than %d octets",
 			 LB_CID_MAX);
@@ -317,11 +337,12 @@ static int encode(const struct encode_job *job, const struct wish *wish, json_t 
 	if (n < 0)
 		return -EINVAL;
 	cid = (struct cid_part){ octets, n };
-	id = (struct cid_part){ octets + 1, request.config->server_id_length };
-	used = (struct cid_part){ id.octets + id.n, request.config->nonce_length };
-	*json = json_pack("{s:o, s:i, s:o, s:o, s:s, s:s}", "cid", part_json(&cid), "config",
-			  request.config->id, "server_id", part_json(&id), "nonce",
-			  part_json(&used), "server", found.server->name, "pool", found.pool->name);
+	id = (struct cid_part){ request.server_id->id, request.server_id->length };
+	used = (struct cid_part){ nonce, request.config->nonce_length };
+	*json = json_pack("{s:o, s:i, s:s, s:o, s:o, s:s, s:s}", "cid", part_json(&cid), "config",
+			  request.config->id, "algorithm", config_algorithm(request.config),
+			  "server_id", part_json(&id), "nonce", part_json(&used), "server",
+			  found.server->name, "pool", found.pool->name);
 	return 0;
 }
 
@@ -399,13 +420,22 @@ static const struct cli_option encode_table[] = {
 	{ 0, NULL, CLI_FLAG, 0, NULL, NULL },
 };
 
+static const struct cli_option decode_table[] = {
+	{ 0, "pool", CLI_STRING, offsetof(struct decode_options, pool), "NAME",
+	  "in a packet for a VIP of this pool (default: of the pool of its server)" },
+	{ 0, NULL, CLI_FLAG, 0, NULL, NULL },
+};
+
 const struct cli_command cmd_decode = {
 	.name = "decode",
 	.arguments = "CID|-",
-	.summary = "what a connection ID says: config, server id, server",
+	.summary = "what a connection ID says: config, server id, nonce, server",
 	.details = "CID is in hexadecimal; colons may stand between octets. With \"-\": one CID a\n"
 		   "line on stdin, one JSON object a line on stdout; a line that is no CID gets\n"
-		   "{\"cid\": …, \"error\": …}. A server counts only for VIPs of its pool.",
+		   "{\"cid\": …, \"error\": …}. A server counts only for VIPs of its pool. Judged\n"
+		   "as in a long header. random_odds: how likely a random one hits a server.",
+	.options = decode_table,
+	.options_size = sizeof(struct decode_options),
 	.min_arguments = 1,
 	.max_arguments = 1,
 	.run = run_decode,

@@ -258,25 +258,66 @@ static inline void lb_cid_pass_octets(const struct lb_aes_key *key, __u32 length
 		to[half - 1] &= 0xf0;
 }
 
-static inline void lb_cid_encrypt_four(const struct lb_aes_key *key, __u8 *body, __u32 length)
+/* The halves of a body; of an odd one each has its own nibble of the middle octet. */
+static inline void lb_cid_split_octets(const __u8 *body, __u32 length, __u8 *left, __u8 *right)
 {
-	__u32 half = (length + 1) / 2, odd = length % 2;
-	__u8 left[10], right[10];
+	__u32 half = (length + 1) / 2;
 
 	__builtin_memcpy(left, body, half);
 	__builtin_memcpy(right, body + length - half, half);
-	if (odd) {
+	if (length % 2) {
 		left[half - 1] &= 0xf0;
 		right[0] &= 0x0f;
 	}
+}
+
+static inline void lb_cid_join_octets(__u8 *body, __u32 length, __u8 *left, const __u8 *right)
+{
+	__u32 half = (length + 1) / 2;
+
+	__builtin_memcpy(body + length - half, right, half);
+	if (length % 2)
+		left[half - 1] |= right[0];
+	__builtin_memcpy(body, left, half);
+}
+
+static inline void lb_cid_encrypt_four(const struct lb_aes_key *key, __u8 *body, __u32 length)
+{
+	__u8 left[10], right[10];
+
+	lb_cid_split_octets(body, length, left, right);
 	lb_cid_pass_octets(key, length, 1, left, right);
 	lb_cid_pass_octets(key, length, 2, right, left);
 	lb_cid_pass_octets(key, length, 3, left, right);
 	lb_cid_pass_octets(key, length, 4, right, left);
-	__builtin_memcpy(body + length - half, right, half);
-	if (odd)
-		left[half - 1] |= right[0];
-	__builtin_memcpy(body, left, half);
+	lb_cid_join_octets(body, length, left, right);
+}
+
+static inline void lb_cid_decrypt_four(const struct lb_aes_key *key, __u8 *body, __u32 length)
+{
+	__u8 left[10], right[10];
+
+	lb_cid_split_octets(body, length, left, right);
+	lb_cid_pass_octets(key, length, 4, right, left);
+	lb_cid_pass_octets(key, length, 3, left, right);
+	lb_cid_pass_octets(key, length, 2, right, left);
+	lb_cid_pass_octets(key, length, 1, left, right);
+	lb_cid_join_octets(body, length, left, right);
+}
+
+static inline void lb_cid_load_block(const __u8 *octets, struct lb_aes_block *block)
+{
+	for (int i = 0; i < 4; i++)
+		block->word[i] = LB_BE32(lb_load32(octets + 4 * i));
+}
+
+static inline void lb_cid_store_block(const struct lb_aes_block *block, __u8 *octets)
+{
+	for (int i = 0; i < 4; i++) {
+		__u32 word = LB_BE32(block->word[i]);
+
+		__builtin_memcpy(octets + 4 * i, &word, 4);
+	}
 }
 
 /* body: server id and nonce, length octets (5 to 19) in all, enciphered in place. */
@@ -288,14 +329,23 @@ static inline void lb_cid_encrypt(const struct lb_aes_key *key, __u8 *body, __u3
 		lb_cid_encrypt_four(key, body, length);
 		return;
 	}
-	for (int i = 0; i < 4; i++)
-		block.word[i] = LB_BE32(lb_load32(body + 4 * i));
+	lb_cid_load_block(body, &block);
 	lb_aes_encrypt(key, &block);
-	for (int i = 0; i < 4; i++) {
-		__u32 word = LB_BE32(block.word[i]);
+	lb_cid_store_block(&block, body);
+}
 
-		__builtin_memcpy(body + 4 * i, &word, 4);
+/* The other way round, nonce and all; what a balancer does is lb_cid_decrypt(). */
+static inline void lb_cid_decrypt_octets(const struct lb_aes_key *key, __u8 *body, __u32 length)
+{
+	struct lb_aes_block block;
+
+	if (length != LB_SINGLE_PASS_BODY) {
+		lb_cid_decrypt_four(key, body, length);
+		return;
 	}
+	lb_cid_load_block(body, &block);
+	lb_aes_decrypt(key, &block);
+	lb_cid_store_block(&block, body);
 }
 
 #endif
