@@ -13,6 +13,8 @@ Q := $(if $(filter 1,$(V)),,@)
 PREFIX ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
 LIBEXECDIR ?= $(PREFIX)/libexec
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSCONFDIR ?= /etc
@@ -28,6 +30,7 @@ TRIPLET := $(shell $(CC) -dumpmachine 2>/dev/null)
 
 include bpf/build.mk
 include loader/build.mk
+include lib/build.mk
 include bpf/tests/build.mk
 include hwtests/quic/build.mk
 include hwtests/lab/build.mk
@@ -35,8 +38,8 @@ include loader/doc/build.mk
 include bench/build.mk
 
 .PHONY: all everything help lint test demo bench bench-quick install uninstall clean
-all: $(BUILD)/loader $(MAN_PAGES) $(BUILD)/completion/shunt ## everything that make install installs
-everything: all $(BUILD)/quic-server $(BUILD)/bpf/pass.bpf.o $(UNIT_PROGRAMS) ## and what the tests need
+all: $(BUILD)/loader $(MAN_PAGES) $(BUILD)/completion/shunt $(LIB_FILES) ## everything that make install installs
+everything: all $(BUILD)/quic-server $(BUILD)/bpf/pass.bpf.o $(BUILD)/bench $(UNIT_PROGRAMS) ## and what the tests need
 
 help: ## this table
 	$(Q)sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | sort | expand -t 18
@@ -56,10 +59,11 @@ bench: ## what a packet costs, in the kernel and against bare XDP_TX (root); und
 bench-quick: ## the same in under a minute
 	$(Q)ci/bench.sh --quick
 
-install: all ## to DESTDIR, PREFIX, SBINDIR, LIBEXECDIR, MANDIR, UNITDIR, SYSCONFDIR
+install: all ## to DESTDIR, PREFIX, SBINDIR, LIBEXECDIR, LIBDIR, INCLUDEDIR, MANDIR, UNITDIR, SYSCONFDIR
 install uninstall:
 	$(Q)DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) SBINDIR=$(SBINDIR) LIBEXECDIR=$(LIBEXECDIR) \
-		MANDIR=$(MANDIR) UNITDIR=$(UNITDIR) SYSCONFDIR=$(SYSCONFDIR) ci/place.sh $@
+		LIBDIR=$(LIBDIR) INCLUDEDIR=$(INCLUDEDIR) LIB_VERSION=$(LIB_VERSION) \
+		LIB_SONAME=$(LIB_SONAME) MANDIR=$(MANDIR) UNITDIR=$(UNITDIR) SYSCONFDIR=$(SYSCONFDIR) ci/place.sh $@
 
 uninstall: ## what install put there, and nothing else
 

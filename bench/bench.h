@@ -90,6 +90,7 @@ struct bench_case {
 	int version; /* of IP, as it comes in */
 	uint32_t connections;
 	enum lb_reason reason; /* by which the program must say it went */
+	bool only_full; /* left out when it has to be quick */
 };
 
 extern const struct bench_case bench_cases[];
@@ -110,6 +111,7 @@ struct measured {
 
 struct measurement {
 	uint32_t rounds, packets; /* a batch has packets, or one lap of the connections */
+	bool quick;
 	uint32_t n;
 	struct measured *list; /* the first case stands a second time at the end, for the noise */
 	struct figure noise; /* between the two */

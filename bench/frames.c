@@ -11,7 +11,6 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "cid.h"
 #include "lb/cipher.h"
 #include "lb/csum.h"
 #include "lb/parse.h"
@@ -79,6 +78,15 @@ static uint8_t *write_ipv6(uint8_t *at, uint32_t client, const char *vip)
 	return at + LB_IPV6_LENGTH;
 }
 
+static const struct config_cid *find_format(const struct config *config, uint32_t id)
+{
+	const struct config_cid *format = config->cids;
+
+	while (format->id != id)
+		format++;
+	return format;
+}
+
 /* The connection's number is in the nonce, so no two CIDs are the same. */
 static void write_cid(uint8_t *at, const struct config *config, const struct config_cid *format,
 		      const struct lb_cid_key *key, uint32_t connection)
@@ -122,7 +130,7 @@ static void write_frame(uint8_t *at, uint32_t connection, enum frame_kind kind, 
 void frames_fill(struct harness_frame *frames, uint32_t n, const struct config *config,
 		 enum frame_kind kind, int version)
 {
-	const struct config_cid *format = cid_config(config, frames_config_id(kind));
+	const struct config_cid *format = find_format(config, frames_config_id(kind));
 	uint32_t at = LB_ETH_LENGTH + LB_UDP_LENGTH + 1 +
 		      (version == 4 ? LB_IPV4_LENGTH : LB_IPV6_LENGTH);
 	struct lb_cid_key key;

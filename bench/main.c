@@ -19,6 +19,7 @@
 
 struct options {
 	uint32_t rounds, packets;
+	bool quick;
 	const char *json, *only;
 };
 
@@ -26,7 +27,7 @@ static void usage(FILE *out)
 {
 	fprintf(out,
 		"usage: bench [--quick] [--rounds N] [--packets N] [--only WORD] [--json FILE]\n"
-		"  --quick       %d rounds of %d packets a case, instead of %d of %d\n"
+		"  --quick       %d rounds of %d packets and fewer cases, instead of %d of %d\n"
 		"  --rounds N    how often each case is measured\n"
 		"  --packets N   packets a batch; one lap of the connections at least\n"
 		"  --only WORD   cases whose name holds the word\n"
@@ -59,6 +60,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 	while ((found = getopt_long(argc, argv, "", names, NULL)) != -1) {
 		switch (found) {
 		case 'q':
+			options->quick = true;
 			options->rounds = QUICK_ROUNDS;
 			options->packets = QUICK_PACKETS;
 			break;
@@ -114,6 +116,7 @@ int main(int argc, char **argv)
 	stay_here();
 	measurement.rounds = options.rounds;
 	measurement.packets = options.packets;
+	measurement.quick = options.quick;
 	error = measure(&measurement, options.only, &reason);
 	if (!error)
 		report_table(stdout, &measurement);

@@ -56,7 +56,8 @@ static int choose(struct measurement *measurement, const char *only)
 	if (!measurement->list)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < bench_n_cases; i++)
-		if (!only || strstr(bench_cases[i].name, only))
+		if ((!only || strstr(bench_cases[i].name, only)) &&
+		    !(measurement->quick && bench_cases[i].only_full))
 			measurement->list[n++].what = &bench_cases[i];
 	if (!n)
 		return -ENOENT;

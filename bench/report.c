@@ -22,9 +22,15 @@ struct aim {
 
 static const struct aim aims[] = {
 	{ "single pass above clear, 1 connection", FRAME_SINGLE, FRAME_CLEAR, 1, 1, 60, 0 },
+	{ "single pass above clear, 512,000", FRAME_SINGLE, FRAME_CLEAR, BENCH_CONNECTIONS,
+	  BENCH_CONNECTIONS, 60, 0 },
 	{ "three encrypts above clear, 1 connection", FRAME_THREE, FRAME_CLEAR, 1, 1, 170, 0 },
+	{ "three encrypts above clear, 512,000", FRAME_THREE, FRAME_CLEAR, BENCH_CONNECTIONS,
+	  BENCH_CONNECTIONS, 170, 0 },
 	{ "clear, 512,000 connections against 1", FRAME_CLEAR, FRAME_CLEAR, BENCH_CONNECTIONS, 1, 0,
 	  1.2 },
+	{ "clear, 512,000 connections against 4,000", FRAME_CLEAR, FRAME_CLEAR, BENCH_CONNECTIONS,
+	  4000, 0, 1.1 },
 	{ "single pass, 512,000 connections against 1", FRAME_SINGLE, FRAME_SINGLE,
 	  BENCH_CONNECTIONS, 1, 0, 1.2 },
 	{ "three encrypts, 512,000 connections against 1", FRAME_THREE, FRAME_THREE,

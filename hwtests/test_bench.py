@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The bench runs, its packets go the way each case is named for, and no algorithm has become many
+times dearer than another. Never an absolute time: those are for make bench to show."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hwtests.lab.bed import built
+
+#: Median of a few short rounds on a machine that does other things: far above what is ever seen.
+GENEROUS = 4.0
+
+Document = dict[str, Any]
+
+
+def run(*options: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([built("bench"), *options], capture_output=True, text=True, timeout=120,
+                          **more)
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> Document:
+    """Tiny rounds. The bench itself ends in failure when a packet was counted under another reason
+    than its case's, or came out otherwise than from the program alone."""
+    path = tmp_path_factory.mktemp("bench") / "bench.json"
+    done = run("--quick", "--rounds", "3", "--packets", "20000", "--json", str(path))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "noise:" in done.stdout
+    loaded: Document = json.loads(path.read_text())
+    return loaded
+
+
+def net(document: Document, routed_by: str, connections: int = 1, tier: str = "driver",
+        mode: str = "ipip/4", ip_version: int = 4) -> float:
+    wanted = {"routed_by": routed_by, "connections": connections, "tier": tier, "mode": mode,
+              "ip_version": ip_version}
+    found = [case for case in document["cases"] if wanted.items() <= case.items()]
+    assert len(found) == 1, wanted
+    median: float = found[0]["net_ns"]["median"]
+    return median
+
+
+def test_says_what_it_was_measured_on(document: Document) -> None:
+    assert document["schema"] == "shunt/bench/1"
+    assert document["kernel"].split()[0] == os.uname().release
+    assert "clang" in document["compiler"]
+    assert document["rounds"] == 3 and document["servers"] == 1024
+    for figure in (document["noise_ns"], *(case["net_ns"] for case in document["cases"])):
+        assert figure["p10"] <= figure["median"] <= figure["p90"]
+
+
+def test_every_tier_and_mode_is_there(document: Document) -> None:
+    cases = document["cases"]
+    assert {case["tier"] for case in cases} == {"driver", "generic", "offload"}
+    assert {case["mode"] for case in cases} == {"ipip/4", "ipip/6", "l2dsr"}
+    assert {case["routed_by"] for case in cases} == {
+        "clear", "single pass", "three encrypts", "four encrypts", "hash fallback",
+        "not for a VIP"}
+    assert all(case["net_ns"]["median"] > 0 for case in cases)
+
+
+def test_ciphers_cost_what_their_blocks_do(document: Document) -> None:
+    clear = net(document, "clear")
+    assert net(document, "not for a VIP") < clear * GENEROUS / 2
+    assert net(document, "single pass") < clear * GENEROUS
+    assert net(document, "three encrypts") < net(document, "single pass") * GENEROUS
+    assert net(document, "four encrypts") < net(document, "three encrypts") * GENEROUS / 2
+
+
+def test_connections_do_not_count(document: Document) -> None:
+    """A connection that decodes has no state: only the servers' tables leave the first cache."""
+    for routed_by in ("clear", "single pass", "three encrypts", "four encrypts"):
+        assert net(document, routed_by, 512000) < net(document, routed_by, 1) * GENEROUS
+
+
+def test_generic_runs_the_same_text(document: Document) -> None:
+    for routed_by in ("clear", "three encrypts"):
+        assert net(document, routed_by, tier="generic") < net(document, routed_by) * GENEROUS / 2
+
+
+def test_wrong_options_are_refused(tmp_path: Path) -> None:
+    for options in (["--rounds", "0"], ["--packets", "x"], ["--fast"], ["word"]):
+        assert run(*options).returncode == 2
+    done = run("--only", "no such case")
+    assert done.returncode == 1 and "no such case" in done.stderr
+    done = run("--only", "VIP", "--rounds", "1", "--packets", "100", "--json",
+               str(tmp_path / "none" / "bench.json"))
+    assert done.returncode == 1 and "No such file" in done.stderr
+
+
+def test_without_root_it_says_what_to_do() -> None:
+    done = run(user=65534, group=65534, extra_groups=[])
+    assert done.returncode == 4
+    assert done.stderr.splitlines() == ["bench: root is needed, for BPF programs: sudo make bench"]
