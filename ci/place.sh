@@ -15,6 +15,11 @@ table()
 		644 $BUILD/man/shunt.8 $MANDIR/man8/shunt.8
 		644 $BUILD/man/shunt.yaml.5 $MANDIR/man5/shunt.yaml.5
 		644 $BUILD/completion/shunt $PREFIX/share/bash-completion/completions/shunt
+		644 lib/shunt/cid.h $INCLUDEDIR/shunt/cid.h
+		644 $BUILD/libshunt-cid.a $LIBDIR/libshunt-cid.a
+		755 $BUILD/$LIB_SONAME $LIBDIR/libshunt-cid.so.$LIB_VERSION
+		644 $BUILD/libshunt-cid.pc $LIBDIR/pkgconfig/libshunt-cid.pc
+		644 $BUILD/man/shunt-cid.3 $MANDIR/man3/shunt-cid.3
 		644 loader/dist/shunt@.service $UNITDIR/shunt@.service
 		644 loader/dist/shunt.yaml $SYSCONFDIR/shunt/shunt.yaml.example
 	END
@@ -28,6 +33,8 @@ place()
 	sed -i "s|^ExecStart=shunt |ExecStart=$SBINDIR/shunt |" "$root$UNITDIR/shunt@.service"
 	install -d "$root$SBINDIR"
 	ln -sfr "$root$LIBEXECDIR/shunt/loader" "$root$SBINDIR/shunt"
+	ln -sf "libshunt-cid.so.$LIB_VERSION" "$root$LIBDIR/$LIB_SONAME"
+	ln -sf "$LIB_SONAME" "$root$LIBDIR/libshunt-cid.so"
 }
 
 remove()
@@ -35,8 +42,8 @@ remove()
 	table | while read -r _ _ to; do
 		rm -f "$root$to"
 	done
-	rm -f "$root$SBINDIR/shunt"
-	for ours in "$root$LIBEXECDIR/shunt" "$root$SYSCONFDIR/shunt"; do
+	rm -f "$root$SBINDIR/shunt" "$root$LIBDIR/$LIB_SONAME" "$root$LIBDIR/libshunt-cid.so"
+	for ours in "$root$LIBEXECDIR/shunt" "$root$INCLUDEDIR/shunt" "$root$SYSCONFDIR/shunt"; do
 		[ ! -d "$ours" ] || rmdir --ignore-fail-on-non-empty "$ours"
 	done
 }

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# libshunt-cid: static, shared, its pkg-config file and manual; and its tests.
+
+LIB_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
+# The first number is that of the interface, as in libshunt-cid.map.
+LIB_VERSION := 1.0.0
+LIB_SONAME := libshunt-cid.so.1
+LIB_CFLAGS = -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror $(CFLAGS) -fPIC -fvisibility=hidden -pthread \
+	-I $(LIB_DIR) -I $(LIB_DIR)/../bpf/include
+LIB_SOURCES := $(wildcard $(LIB_DIR)/*.c)
+LIB_OBJECTS := $(LIB_SOURCES:$(LIB_DIR)/%.c=$(BUILD)/lib.o/%.o)
+LIB_FILES := $(BUILD)/libshunt-cid.a $(BUILD)/$(LIB_SONAME) $(BUILD)/libshunt-cid.pc \
+	$(BUILD)/man/shunt-cid.3
+
+$(BUILD)/lib.o/%.o: $(LIB_DIR)/%.c $(LIB_DIR)/build.mk
+	@echo "  CC    $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LIB_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/libshunt-cid.a: $(LIB_OBJECTS)
+	@echo "  AR    $@"
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(BUILD)/$(LIB_SONAME): $(LIB_OBJECTS) $(LIB_DIR)/libshunt-cid.map
+	@echo "  LD    $@"
+	$(Q)$(CC) -shared $(CFLAGS) $(LDFLAGS) -pthread -Wl,-soname,$(LIB_SONAME) -Wl,-z,defs \
+		-Wl,--version-script,$(LIB_DIR)/libshunt-cid.map $(LIB_OBJECTS) -o $@
+
+# PREFIX, LIBDIR and INCLUDEDIR may differ from those of the last time.
+.PHONY: lib-places
+$(BUILD)/libshunt-cid.pc: $(LIB_DIR)/libshunt-cid.pc.in lib-places
+	$(Q)mkdir -p $(@D)
+	$(Q)sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; \
+		s|@VERSION@|$(LIB_VERSION)|' $< >$@
+
+$(BUILD)/man/shunt-cid.3: $(LIB_DIR)/shunt-cid.3.scd
+	@echo "  MAN   $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)scdoc <$< >$@
+
+.PHONY: lib
+lib: $(LIB_FILES) ## the server library: static, shared, pkg-config, manual
+
+# Each test is built with the library's sources, for sanitizers and to set what no user can.
+LIB_TESTS := $(patsubst $(LIB_DIR)/tests/%.c,$(BUILD)/tests/lib/%,$(wildcard $(LIB_DIR)/tests/test_*.c))
+LIB_TEST_CFLAGS = $(LIB_CFLAGS) -O1 -g -Wno-unknown-pragmas
+
+$(filter-out %/test_races,$(LIB_TESTS)): LIB_SANITIZE := address,undefined
+$(BUILD)/tests/lib/test_races: LIB_SANITIZE := thread
+
+$(LIB_TESTS): $(BUILD)/tests/lib/%: $(LIB_DIR)/tests/%.c $(LIB_SOURCES) $(LIB_DIR)/build.mk \
+		$(wildcard $(LIB_DIR)/*.h $(LIB_DIR)/shunt/*.h $(LIB_DIR)/tests/*.h) \
+		$(LIB_DIR)/tests/test_threads.c
+	@echo "  CC    $@"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LIB_TEST_CFLAGS) -fsanitize=$(LIB_SANITIZE) -fno-sanitize-recover=all $< \
+		$(LIB_SOURCES) -o $@ -lcmocka
+
+unit everything: $(LIB_TESTS)
+
+-include $(LIB_OBJECTS:.o=.d)
