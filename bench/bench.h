@@ -129,6 +129,7 @@ struct figure measure_difference(const struct measurement *measurement, const st
 int check_output(struct harness *harness, const struct measured *measured, struct reason *reason);
 
 /* report.c */
+extern const char bench_compiler[]; /* of the BPF objects */
 void report_table(FILE *out, const struct measurement *measurement);
 int report_json(const char *path, const struct measurement *measurement);
 

@@ -8,7 +8,7 @@ BENCH_COMPILER = $(shell $(CLANG) --version | head -n 1)
 $(BUILD)/bench.o/%.o: bench/%.c bench/build.mk
 	@echo "  CC    $@"
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(LOADER_CFLAGS) -DBENCH_COMPILER='"$(BENCH_COMPILER)"' -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(LOADER_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/bench.o/harness.bpf.o: bench/harness.bpf.c bench/build.mk
 	@echo "  BPF   $@"
@@ -18,7 +18,7 @@ $(BUILD)/bench.o/harness.bpf.o: bench/harness.bpf.c bench/build.mk
 
 $(BUILD)/bench.o/objects.o: bench/objects.S $(BUILD)/bench.o/harness.bpf.o
 	@echo "  AS    $@"
-	$(Q)$(CC) -I $(BUILD)/bench.o -c $< -o $@
+	$(Q)$(CC) -I $(BUILD)/bench.o -DBENCH_COMPILER='"$(BENCH_COMPILER)"' -c $< -o $@
 
 # An archive, so that only what the bench calls comes in, and no command.
 $(BUILD)/bench.o/loader.a: $(LOADER_OBJECTS)

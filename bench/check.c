@@ -56,7 +56,8 @@ static int check_one(struct harness *harness, const struct measured *measured, u
 		     struct reason *reason)
 {
 	uint32_t count = measured->span.count;
-	struct harness_span span = { measured->span.base, count, (connection + count - 1) % count };
+	struct harness_span span = { measured->span.base, count,
+				     (connection ? connection : count) - 1 };
 	struct harness_result got, alone = {};
 	uint8_t frame[BENCH_FRAME] = {};
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame),

@@ -133,9 +133,10 @@ void frames_fill(struct harness_frame *frames, uint32_t n, const struct config *
 	const struct config_cid *format = find_format(config, frames_config_id(kind));
 	uint32_t at = LB_ETH_LENGTH + LB_UDP_LENGTH + 1 +
 		      (version == 4 ? LB_IPV4_LENGTH : LB_IPV6_LENGTH);
+	struct lb_cid_config entry;
 	struct lb_cid_key key;
 
-	lb_cid_key_prepare(frames_key, format->server_id_length, format->nonce_length, &key);
+	plan_cid(format, &entry, &key);
 	for (uint32_t i = 0; i < n; i++) {
 		uint8_t octets[HARNESS_OCTETS];
 

@@ -110,7 +110,7 @@ void report_table(FILE *out, const struct measurement *measurement)
 	double got;
 
 	fprintf(out, "%s  Linux %s  %s\n%s, %u servers, %u rounds\n\n", around.date, around.kernel,
-		around.processor, BENCH_COMPILER, BENCH_SERVERS, measurement->rounds);
+		around.processor, bench_compiler, BENCH_SERVERS, measurement->rounds);
 	fprintf(out, "%-15s %-8s %-8s %-3s %11s %9s %7s %7s %9s\n", "routed by", "tier", "mode",
 		"in", "connections", "net ns", "p10", "p90", "with bare");
 	for (uint32_t i = 0; i + 1 < measurement->n; i++) {
@@ -185,7 +185,7 @@ int report_json(const char *path, const struct measurement *measurement)
 		json_array_append_new(cases, case_json(&measurement->list[i]));
 	document = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:o}", "schema",
 			     "shunt/bench/1", "date", around.date, "kernel", around.kernel,
-			     "processor", around.processor, "compiler", BENCH_COMPILER, "servers",
+			     "processor", around.processor, "compiler", bench_compiler, "servers",
 			     BENCH_SERVERS, "rounds", (json_int_t)measurement->rounds, "noise_ns",
 			     figure_json(&measurement->noise), "cases", cases, "aims",
 			     aims_json(measurement));
