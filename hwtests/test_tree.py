@@ -265,10 +265,17 @@ def test_install_and_uninstall(tmp_path: Path) -> None:
     make("install", tmp_path)
     assert everything_below(tmp_path) == {
         "etc/shunt/shunt.yaml.example",
+        "usr/local/include/shunt/cid.h",
+        "usr/local/lib/libshunt-cid.a",
+        "usr/local/lib/libshunt-cid.so",
+        "usr/local/lib/libshunt-cid.so.1",
+        "usr/local/lib/libshunt-cid.so.1.0.0",
+        "usr/local/lib/pkgconfig/libshunt-cid.pc",
         "usr/local/lib/systemd/system/shunt@.service",
         "usr/local/libexec/shunt/loader",
         "usr/local/sbin/shunt",
         "usr/local/share/bash-completion/completions/shunt",
+        "usr/local/share/man/man3/shunt-cid.3",
         "usr/local/share/man/man5/shunt.yaml.5",
         "usr/local/share/man/man8/shunt.8",
     }
