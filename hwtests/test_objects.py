@@ -10,13 +10,14 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hwtests.oracle.plan import TREE
+from hwtests.oracle.plan import CID_OCTETS, KEY_OCTETS, TREE
 from hwtests.oracle.program import MapInfo, Program
 
 TIERS = ("driver", "generic", "offload")
@@ -25,6 +26,9 @@ COMPILERS = ("clang-14", "clang-16", "clang-19")
 
 HASH, ARRAY, PERCPU_ARRAY = 1, 2, 6
 RDONLY_PROG = 1 << 7
+#: What a card has no use for: other devices, keys and times.
+HOST_MAPS = {"egress_map", "cid_key_map", "cid_seen_map"}
+CONSTANTS = ".rodata"  # what libbpf's name for the map of constants ends in
 COUNTERS = ("reason_stats", "vip_stats", "server_stats", "cid_stats")
 
 each_compiler = pytest.mark.parametrize("compiler", COMPILERS)
@@ -103,7 +107,7 @@ def test_shared_maps_have_one_layout(objects: Any) -> None:
     assert len(maps["offload"]) >= 11
     for name, layout in maps["offload"].items():
         assert layout == maps["driver"][name], name
-    assert set(maps["driver"]) - set(maps["offload"]) == {"egress_map"}
+    assert set(maps["driver"]) - set(maps["offload"]) == HOST_MAPS
     stack = Btf(objects("clang-14", "stack")).maps()
     for name in set(stack) & set(maps["driver"]):
         assert stack[name] == maps["driver"][name], name
@@ -128,9 +132,33 @@ def test_names_are_those_of_abi_h(objects: Any) -> None:
     programs = dict(re.findall(r'#define LB_PROG_(\w+)\s+"(\w+)"', text))
     for name in OBJECTS:
         with Program(objects("clang-14", name)) as program:
-            assert set(program.maps) <= named, name
-            assert all(len(word) <= 15 for word in [*program.maps, program.name])
+            maps = {word for word in program.maps if not word.endswith(CONSTANTS)}
+            assert maps <= named, name
+            assert all(len(word) <= 15 for word in [*maps, program.name])
             assert program.name == programs[name.upper()]
+
+
+@each_compiler
+def test_host_tiers_hold_tables_and_no_variables(objects: Any, compiler: str) -> None:
+    """Those of AES, the same in both, which no program and nobody else can write."""
+    tables = []
+    for name in ("driver", "generic"):
+        path = objects(compiler, name)
+        assert not re.search(r"\s\.(data|bss)", _output("readelf", "-SW", path))
+        with Program(path) as program:
+            (constants,) = [info for info in program.maps.values()
+                            if info.name.endswith(CONSTANTS)]
+            assert constants.flags & RDONLY_PROG
+            with pytest.raises(OSError, match="not permitted"):
+                program.update(constants.name, 0, bytes(constants.value_size))
+        tables.append(_section(path, CONSTANTS))
+    assert tables[0] == tables[1] and len(tables[0]) >= 4 << 10
+
+
+def test_keys_have_the_size_that_the_oracle_fills(objects: Any) -> None:
+    with Program(objects("clang-14", "driver")) as program:
+        assert program.maps["cid_config_map"].value_size == CID_OCTETS
+        assert program.maps["cid_key_map"].value_size == KEY_OCTETS
 
 
 # What a card takes.
@@ -174,10 +202,15 @@ MEM, ATOMIC = 0x60, 0xc0
 MAP_LOOKUP, ADJUST_HEAD = 1, 44
 
 
-def _instructions(path: Path, section: str, place: Path) -> list[Instruction]:
-    dumped = place / "instructions"
-    _output("llvm-objcopy-14", f"--dump-section={section}={dumped}", path, "/dev/null")
-    octets = dumped.read_bytes()
+def _section(path: Path, section: str) -> bytes:
+    with tempfile.TemporaryDirectory() as place:
+        dumped = Path(place) / "section"
+        _output("llvm-objcopy-14", f"--dump-section={section}={dumped}", path, "/dev/null")
+        return dumped.read_bytes()
+
+
+def _instructions(path: Path, section: str) -> list[Instruction]:
+    octets = _section(path, section)
     assert len(octets) > 8 and len(octets) % 8 == 0
     return [Instruction(octets[i], octets[i + 1] & 15, octets[i + 1] >> 4,
                         int.from_bytes(octets[i + 2:i + 4], "little", signed=True),
@@ -186,9 +219,9 @@ def _instructions(path: Path, section: str, place: Path) -> list[Instruction]:
 
 
 @each_compiler
-def test_offload_instructions(objects: Any, compiler: str, tmp_path: Path) -> None:
+def test_offload_instructions(objects: Any, compiler: str) -> None:
     """What the card's verifier and JIT refuse, and what they would do slowly or wrongly."""
-    for one in _instructions(objects(compiler, "offload"), "xdp", tmp_path):
+    for one in _instructions(objects(compiler, "offload"), "xdp"):
         operation, mode = one.opcode & 0xf0, one.opcode & 0xe0
         assert one.kind != ST, f"{one}: store of an immediate"
         if one.opcode == CALL:
