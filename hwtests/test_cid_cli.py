@@ -217,7 +217,7 @@ def test_decode_in_words(cli: Cli) -> None:
     done = cli.run("decode", "69:00:00:00:02:aa:bb:cc:dd:ee")
     assert done.returncode == 0
     text = done.stdout.decode()
-    assert "1 in 2^34 random connection ID hits a server of pool blue" in text
+    assert "1 in 2^34 random connection IDs hits a server of pool blue" in text
     assert "69000000" in text and "a of pool blue, 10.0.0.1" in text and "aabbccddee" in text
     assert "no config has this id" in cli.run("decode", "20aa").stdout.decode()
 

@@ -75,15 +75,15 @@ static json_t *part_json(const struct cid_part *part)
 	return json_string(config_hex_text(part->octets, part->n, hex));
 }
 
-/* "1 in 4096", "1 in 2^43", "no" (random connection ID). */
+/* "1 in 4096 random connection IDs", "1 in 2^43 …", "no random connection ID". */
 static const char *odds_text(double odds, char *buffer, size_t size)
 {
 	if (odds <= 0)
-		return "no";
+		return "no random connection ID";
 	if (odds > 1e-9)
-		snprintf(buffer, size, "1 in %.0f", 1 / odds);
+		snprintf(buffer, size, "1 in %.0f random connection IDs", 1 / odds);
 	else
-		snprintf(buffer, size, "1 in 2^%.0f", -log2(odds));
+		snprintf(buffer, size, "1 in 2^%.0f random connection IDs", -log2(odds));
 	return buffer;
 }
 
@@ -133,7 +133,7 @@ static void print_config(uint32_t id, const struct config_cid *config)
 
 static void print_decoded(const uint8_t *octets, size_t n, const struct cid_explained *explained)
 {
-	char hex[HEX_SIZE], address[INET6_ADDRSTRLEN], odds[32];
+	char hex[HEX_SIZE], address[INET6_ADDRSTRLEN], odds[48];
 
 	out_text("connection id  %s\n", n ? config_hex_text(octets, n, hex) : "(empty)");
 	out_text("routed         %s (%s)\n", names_reason_help(explained->reason),
@@ -148,7 +148,7 @@ static void print_decoded(const uint8_t *octets, size_t n, const struct cid_expl
 			 explained->pool->name,
 			 config_address_text(&explained->server->address, address));
 	if (explained->odds_pool)
-		out_text("by chance      %s random connection ID hits a server of pool %s\n",
+		out_text("by chance      %s hits a server of pool %s\n",
 			 odds_text(explained->odds, odds, sizeof(odds)),
 			 explained->odds_pool->name);
 }

@@ -8,8 +8,7 @@
 #include <string.h>
 
 #include "config_internal.h"
-
-#define FINGERPRINT_PREFIX "kcv:"
+#include "keys.h"
 
 static const char *tier_text(enum tier tier)
 {
@@ -41,7 +40,7 @@ static json_t *interface_json(const struct config_interface *interface)
 
 const char *config_key_text(const struct config_cid *cid, char *buffer)
 {
-	snprintf(buffer, CONFIG_KEY_TEXT, FINGERPRINT_PREFIX "%s", cid->fingerprint);
+	snprintf(buffer, CONFIG_KEY_TEXT, KEYS_FINGERPRINT_NAME "%s", cid->fingerprint);
 	return cid->keyed ? buffer : NULL;
 }
 
@@ -134,13 +133,13 @@ json_t *config_to_json(const struct config *config)
 /* "kcv:aabbcc" back. */
 static int restore_fingerprint(struct config_cid *cid, const char *text)
 {
-	size_t prefix = strlen(FINGERPRINT_PREFIX);
+	size_t prefix = strlen(KEYS_FINGERPRINT_NAME);
 	uint8_t octets[sizeof(cid->fingerprint) / 2];
 
 	cid->keyed = *cid->key_file;
 	if (!cid->keyed)
 		return text ? -EINVAL : 0;
-	if (!text || strncmp(text, FINGERPRINT_PREFIX, prefix) ||
+	if (!text || strncmp(text, KEYS_FINGERPRINT_NAME, prefix) ||
 	    strlen(text + prefix) != sizeof(cid->fingerprint) - 1 ||
 	    config_hex_parse(text + prefix, octets, sizeof(octets)) != sizeof(octets))
 		return -EINVAL;

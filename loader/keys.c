@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Reads key files, with what makes a file no key file.
+ * Reads key files, with what makes a file no key file, and makes new ones.
  */
 #include "keys.h"
 
@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -172,5 +174,76 @@ int keys_read(const char *folder, const char *path, uint8_t *key, char *problem,
 	if (!error)
 		error = read_key(fd, key, problem, size);
 	close(fd);
+	return error;
+}
+
+int keys_random(uint8_t *key)
+{
+	ssize_t got = getrandom(key, KEYS_SIZE, 0);
+
+	if (got < 0)
+		return -errno;
+	return got == KEYS_SIZE ? 0 : -EAGAIN;
+}
+
+size_t keys_text(const uint8_t *key, bool raw, char *text)
+{
+	if (raw) {
+		memcpy(text, key, KEYS_SIZE);
+		return KEYS_SIZE;
+	}
+	for (int i = 0; i < KEYS_SIZE; i++)
+		snprintf(text + 2 * i, 3, "%02x", key[i]);
+	memcpy(text + 2 * KEYS_SIZE, "\n", 2);
+	return 2 * KEYS_SIZE + 1;
+}
+
+/* Through to the disk: a key that is lost after servers got it would be a rotation. */
+static int write_text(int fd, const char *text, size_t n)
+{
+	ssize_t written;
+
+	/* An odd umask leaves less than the owner needs. */
+	if (fchmod(fd, S_IRUSR | S_IWUSR))
+		return -errno;
+	written = write(fd, text, n);
+	if (written < 0 || fsync(fd))
+		return -errno;
+	return (size_t)written == n ? 0 : -ENOSPC;
+}
+
+/* All of the file, or none. */
+static int fill(int fd, const char *path, const uint8_t *key, bool raw)
+{
+	char text[KEYS_TEXT_MAX];
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	error = write_text(fd, text, keys_text(key, raw, text));
+	explicit_bzero(text, sizeof(text));
+	if (close(fd) && !error)
+		error = -errno;
+	if (error)
+		unlink(path);
+	return error;
+}
+
+int keys_write(const char *path, const uint8_t *key, bool raw, bool replace)
+{
+	char *beside;
+	int error;
+
+	if (!replace)
+		return fill(open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600), path, key,
+			    raw);
+	if (asprintf(&beside, "%s.XXXXXX", path) < 0)
+		return -ENOMEM;
+	error = fill(mkostemp(beside, O_CLOEXEC), beside, key, raw);
+	if (!error && rename(beside, path)) {
+		error = -errno;
+		unlink(beside);
+	}
+	free(beside);
 	return error;
 }

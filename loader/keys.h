@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Key files of encrypted connection IDs: reads one, and keeps what was read to this process.
+ * Key files of encrypted connection IDs: reads and writes them, and keeps keys to this process.
  */
 #ifndef SHUNT_KEYS_H
 #define SHUNT_KEYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define KEYS_SIZE	      16
 #define KEYS_FINGERPRINT_SIZE 7 /* six digits */
+#define KEYS_FINGERPRINT_NAME "kcv:" /* what stands before them where people and machines read */
 
 /*
  * A file of 16 octets, or of 32 hexadecimal digits and perhaps a line's end, that belongs to root or
@@ -18,6 +20,17 @@
  * file. Wipe the key.
  */
 int keys_read(const char *folder, const char *path, uint8_t *key, char *problem, size_t size);
+
+/* A new key: 0 or -errno. */
+int keys_random(uint8_t *key);
+/* A key as a file holds it; text of KEYS_TEXT_MAX. Returns how many octets. Wipe it. */
+size_t keys_text(const uint8_t *key, bool raw, char *text);
+#define KEYS_TEXT_MAX (2 * KEYS_SIZE + 2)
+/*
+ * Writes a file that is closed to others. There must be none yet, or with replace it is replaced in
+ * one step. 0 or -errno, and then there is no new file.
+ */
+int keys_write(const char *path, const uint8_t *key, bool raw, bool replace);
 
 /* The key check value: AES(key, zeros)'s first three octets in hexadecimal. */
 void keys_fingerprint(const uint8_t *key, char *fingerprint);

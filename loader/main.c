@@ -20,6 +20,8 @@ COMMAND(cmd_stats);
 COMMAND(cmd_decode);
 COMMAND(cmd_encode);
 COMMAND(cmd_trace);
+COMMAND(cmd_keygen);
+COMMAND(cmd_server_config);
 COMMAND(cmd_server_attach);
 COMMAND(cmd_server_detach);
 COMMAND(cmd_server_status);
@@ -29,10 +31,17 @@ COMMAND(cmd_version);
 COMMAND(cmd_completion);
 
 const struct cli_command *const commands[] = {
-	&cmd_probe,	    &cmd_attach, &cmd_detach,  &cmd_status,	   &cmd_check,
-	&cmd_diff,	    &cmd_apply,	 &cmd_show,    &cmd_stats,	   &cmd_decode,
-	&cmd_encode,	    &cmd_trace,	 &cmd_run,     &cmd_server_attach, &cmd_server_detach,
-	&cmd_server_status, &cmd_help,	 &cmd_version, &cmd_completion,	   NULL,
+	&cmd_probe,	    &cmd_attach,
+	&cmd_detach,	    &cmd_status,
+	&cmd_check,	    &cmd_diff,
+	&cmd_apply,	    &cmd_show,
+	&cmd_stats,	    &cmd_decode,
+	&cmd_encode,	    &cmd_keygen,
+	&cmd_server_config, &cmd_trace,
+	&cmd_run,	    &cmd_server_attach,
+	&cmd_server_detach, &cmd_server_status,
+	&cmd_help,	    &cmd_version,
+	&cmd_completion,    NULL,
 };
 
 /*
