@@ -113,7 +113,8 @@ static int make_quic(struct conn *c, const struct conn_origin *origin, const str
 	params.max_idle_timeout = srv->idle_timeout;
 	params.active_connection_id_limit = PEER_CIDS;
 	/* No configuration: a balancer could not follow a client to a new address. */
-	params.disable_active_migration = srv->cid.config_id == CID_CONFIG_NONE;
+	params.disable_active_migration =
+		!!(shunt_cid_rules(srv->cids.lib) & SHUNT_CID_NO_MIGRATION);
 	params.original_dcid = origin->odcid;
 	if (origin->retry) {
 		params.retry_scid = origin->hd->dcid;

@@ -22,9 +22,14 @@ static const char usage[] =
 	"  --listen ADDR:PORT       bind this address; IPv6 as [ADDR]:PORT; port 0: any free one\n"
 	"  --cert FILE, --key FILE  PEM certificate and private key\n"
 	"  --name NAME              this server's name: letters, digits, '.', '_', '-'\n"
-	"  --config-id N            QUIC-LB configuration 0 to 6 (default: none, first octet 7)\n"
-	"  --server-id HEX          this server's ID, 1 to 15 octets\n"
-	"  --nonce-length N         4 to 18 octets (default 8)\n"
+	"  --config-id N            QUIC-LB configuration 0 to 6 (default: none, first octet 7);\n"
+	"                           again for more, of which the first is active; each with its own:\n"
+	"  --server-id HEX            this server's ID, 1 to 15 octets\n"
+	"  --nonce-length N           4 to 18 octets (default 8)\n"
+	"  --key-file FILE            16 octets or 32 digits; without it IDs are in clear\n"
+	"  --worker HEX               octets to append, masked, with --key-file\n"
+	"  --cid-file FILE          the configurations instead, read again on SIGHUP; lines\n"
+	"                           CONFIG-ID SERVER-ID NONCE-LENGTH KEY-FILE|- active|retiring\n"
 	"  --describe-length        the first octet tells the length (default)\n"
 	"  --no-length              the first octet's low five bits are random\n"
 	"  --retry                  answer every Initial without a token with Retry\n"
@@ -42,6 +47,9 @@ enum option_id {
 	OPT_CONFIG_ID,
 	OPT_SERVER_ID,
 	OPT_NONCE_LENGTH,
+	OPT_KEY_FILE,
+	OPT_WORKER,
+	OPT_CID_FILE,
 	OPT_DESCRIBE_LENGTH,
 	OPT_NO_LENGTH,
 	OPT_RETRY,
@@ -60,6 +68,9 @@ static const struct option options[] = {
 	{ "config-id", required_argument, NULL, OPT_CONFIG_ID },
 	{ "server-id", required_argument, NULL, OPT_SERVER_ID },
 	{ "nonce-length", required_argument, NULL, OPT_NONCE_LENGTH },
+	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
+	{ "worker", required_argument, NULL, OPT_WORKER },
+	{ "cid-file", required_argument, NULL, OPT_CID_FILE },
 	{ "describe-length", no_argument, NULL, OPT_DESCRIBE_LENGTH },
 	{ "no-length", no_argument, NULL, OPT_NO_LENGTH },
 	{ "retry", no_argument, NULL, OPT_RETRY },
@@ -73,6 +84,7 @@ static const struct option options[] = {
 
 struct arguments {
 	const char *cert, *key, *secret_file, *log;
+	struct cid_configs cids;
 	int ready_fd;
 };
 
@@ -110,18 +122,59 @@ static uint64_t seconds(const char *what, const char *text)
 	return (uint64_t)(n * 1e9);
 }
 
-static void server_id(struct cid_config *cid, const char *text)
+static void add_config(struct cid_configs *cids, const char *text)
 {
-	size_t len = strlen(text);
+	struct cid_config config = { .lib.nonce_length = DEFAULT_NONCE_LEN };
 
-	if (!len || len % 2 || len / 2 > CID_MAX_SERVER_ID ||
-	    strspn(text, "0123456789abcdefABCDEF") != len)
-		usage_error("--server-id", text, "give 1 to 15 octets in hexadecimal");
-	cid->server_id_len = (uint8_t)(len / 2);
-	for (size_t i = 0; i < len / 2; i++) {
-		const char octet[3] = { text[2 * i], text[2 * i + 1], '\0' };
+	config.lib.config_id = (uint8_t)number("--config-id", text, 0, CID_CONFIGS - 1);
+	for (size_t i = 0; i < cids->n; i++) {
+		if (cids->list[i].lib.config_id == config.lib.config_id)
+			usage_error("--config-id", text, "give each configuration once");
+	}
+	config.retiring = cids->n > 0;
+	cids->list[cids->n++] = config;
+}
 
-		cid->server_id[i] = (uint8_t)strtoul(octet, NULL, 16);
+/* The configuration that an option is about. */
+static struct cid_config *last_config(struct cid_configs *cids, const char *what)
+{
+	if (!cids->n)
+		usage_error(what, NULL, "give --config-id before it");
+	return &cids->list[cids->n - 1];
+}
+
+static void set_cid_option(struct cid_configs *cids, int opt, const char *value)
+{
+	struct cid_config *config;
+
+	switch (opt) {
+	case OPT_SERVER_ID:
+		config = last_config(cids, "--server-id");
+		config->lib.server_id_length =
+			(uint8_t)cid_unhex(value, config->lib.server_id, SHUNT_CID_MAX_SERVER_ID);
+		if (!config->lib.server_id_length)
+			usage_error("--server-id", value, "give 1 to 15 octets in hexadecimal");
+		break;
+	case OPT_NONCE_LENGTH:
+		if (cids->n)
+			last_config(cids, "")->lib.nonce_length =
+				(uint8_t)number("--nonce-length", value, 4, 18);
+		else
+			cids->random_length = (uint8_t)number("--nonce-length", value, 7, 19);
+		break;
+	case OPT_KEY_FILE:
+		config = last_config(cids, "--key-file");
+		if (!*value || strlen(value) >= sizeof(config->key_file))
+			usage_error("--key-file", value, "give a path of less than 256 characters");
+		strcpy(config->key_file, value);
+		break;
+	case OPT_WORKER:
+		config = last_config(cids, "--worker");
+		config->lib.worker_length =
+			(uint8_t)cid_unhex(value, config->lib.worker, SHUNT_CID_MAX_WORKER);
+		if (!config->lib.worker_length)
+			usage_error("--worker", value, "give 1 to 4 octets in hexadecimal");
+		break;
 	}
 }
 
@@ -163,19 +216,22 @@ static void set_option(struct server *srv, struct arguments *args, int opt, cons
 		set_name(srv, value);
 		break;
 	case OPT_CONFIG_ID:
-		srv->cid.config_id = (uint8_t)number("--config-id", value, 0, 6);
+		add_config(&args->cids, value);
 		break;
 	case OPT_SERVER_ID:
-		server_id(&srv->cid, value);
-		break;
 	case OPT_NONCE_LENGTH:
-		srv->cid.nonce_len = (uint8_t)number("--nonce-length", value, 4, 18);
+	case OPT_KEY_FILE:
+	case OPT_WORKER:
+		set_cid_option(&args->cids, opt, value);
+		break;
+	case OPT_CID_FILE:
+		srv->cid_file = value;
 		break;
 	case OPT_DESCRIBE_LENGTH:
-		srv->cid.describe_length = true;
+		srv->cid_flags = SHUNT_CID_DESCRIBE_LENGTH;
 		break;
 	case OPT_NO_LENGTH:
-		srv->cid.describe_length = false;
+		srv->cid_flags = 0;
 		break;
 	case OPT_RETRY:
 		srv->retry = true;
@@ -202,9 +258,24 @@ static void set_option(struct server *srv, struct arguments *args, int opt, cons
 	}
 }
 
+static void set_cids(struct server *srv, struct cid_configs *wanted)
+{
+	char why[CID_WHY];
+
+	if (srv->cid_file && wanted->n)
+		usage_error("--cid-file", NULL, "it takes the place of --config-id: give only one");
+	if (!srv->cid_file && !wanted->n && !srv->cid_flags)
+		usage_error("--no-length", NULL,
+			    "without --config-id the length must be described");
+	for (size_t i = 0; i < wanted->n; i++)
+		wanted->list[i].lib.flags = srv->cid_flags;
+	if ((srv->cid_file && cid_file_read(srv->cid_file, srv->cid_flags, wanted, why)) ||
+	    cids_apply(&srv->cids, wanted, why))
+		usage_error("connection IDs", NULL, why);
+}
+
 static void parse(struct server *srv, struct arguments *args, int argc, char **argv)
 {
-	const char *wrong;
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -217,9 +288,7 @@ static void parse(struct server *srv, struct arguments *args, int argc, char **a
 		usage_error("no certificate", NULL, "give --cert FILE and --key FILE");
 	if (!srv->name)
 		usage_error("no name", NULL, "give --name NAME");
-	wrong = cid_config_check(&srv->cid);
-	if (wrong)
-		usage_error("connection IDs", NULL, wrong);
+	set_cids(srv, &args->cids);
 }
 
 static int open_sockets(struct server *srv)
@@ -229,9 +298,7 @@ static int open_sockets(struct server *srv)
 			return -1;
 		log_begin("listen");
 		log_addr("address", &srv->udp[i].local.sa);
-		log_num("config_id", srv->cid.config_id);
-		log_hex("server_id", srv->cid.server_id, srv->cid.server_id_len);
-		log_num("cid_length", cid_length(&srv->cid));
+		server_log_active(srv);
 		log_end();
 	}
 	return 0;
@@ -245,6 +312,7 @@ static void block_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	/* A reader of the log that goes away must not take the server with it. */
 	signal(SIGPIPE, SIG_IGN);
@@ -253,19 +321,19 @@ static void block_signals(void)
 int main(int argc, char **argv)
 {
 	static struct server srv;
-	struct arguments args = { .ready_fd = -1 };
+	struct arguments args = { .ready_fd = -1, .cids.random_length = DEFAULT_NONCE_LEN };
 	int rc = EXIT_FAILURE;
 
-	srv.cid.config_id = CID_CONFIG_NONE;
-	srv.cid.nonce_len = DEFAULT_NONCE_LEN;
-	srv.cid.describe_length = true;
+	srv.cid_flags = SHUNT_CID_DESCRIBE_LENGTH;
 	srv.idle_timeout = DEFAULT_IDLE_SECONDS * NGTCP2_SECONDS;
 	LIST_INIT(&srv.conns);
 	parse(&srv, &args, argc, argv);
 
 	block_signals();
-	if (log_open(args.log, srv.name))
+	if (log_open(args.log, srv.name)) {
+		cids_close(&srv.cids);
 		return EXIT_FAILURE;
+	}
 	srv.map = cidmap_new();
 	if (!srv.map) {
 		fprintf(stderr, "quic-server: out of memory: leave it some megabytes\n");
@@ -281,6 +349,7 @@ out:
 	tls_cleanup(&srv.tls);
 	timer_heap_free(&srv.timers);
 	cidmap_free(srv.map);
+	cids_close(&srv.cids);
 	log_close();
 	return rc;
 }

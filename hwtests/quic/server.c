@@ -24,11 +24,18 @@ enum {
 
 int server_issue_cid(struct server *srv, ngtcp2_cid *cid, const char *use, const struct conn *c)
 {
-	/* A nonce of 4 octets does repeat among many connections: never give out a known one. */
+	/* A nonce of 4 octets in clear does repeat among many: never give out a known one. */
 	for (int i = 0; i < ISSUE_TRIES; i++) {
-		cid->datalen = cid_issue(&srv->cid, cid->data);
-		if (!cid->datalen)
+		int length = cids_issue(&srv->cids, c ? c->scid.data : NULL,
+					c ? c->scid.datalen : 0, cid->data);
+
+		if (length < 0) {
+			log_begin("no-cid");
+			log_text("why", shunt_cid_strerror(length));
+			log_end();
 			return -1;
+		}
+		cid->datalen = (size_t)length;
 		if (cidmap_find(srv->map, cid->data, cid->datalen))
 			continue;
 		log_begin("cid");
@@ -43,14 +50,14 @@ int server_issue_cid(struct server *srv, ngtcp2_cid *cid, const char *use, const
 }
 
 static void log_stray(const char *event, const char *why, const struct datagram *dgram,
-		      const uint8_t *dcid, size_t dcid_len, const struct cid_parts *parts)
+		      const uint8_t *dcid, size_t dcid_len, const struct shunt_cid_info *info)
 {
 	log_begin(event);
 	log_text("why", why);
 	log_addr("peer", &dgram->peer.sa);
 	log_hex("dcid", dcid, dcid_len);
-	if (parts)
-		log_hex("server_id", parts->server_id, parts->server_id_len);
+	if (info->server_id_length)
+		log_hex("server_id", info->server_id, info->server_id_length);
 	log_bool("long_header", dgram->data[0] & LONG_HEADER);
 	log_num("octets", dgram->len);
 	log_end();
@@ -70,35 +77,33 @@ static void drop(struct server *srv, const char *why, const struct datagram *dgr
 static void stray(struct server *srv, const struct cid_entry *dead, const ngtcp2_cid *dcid,
 		  const struct datagram *dgram)
 {
-	struct cid_parts parts;
-	enum cid_class class = cid_classify(&srv->cid, dcid->data, dcid->datalen, &parts);
+	struct shunt_cid_info info = cids_decode(&srv->cids, dcid->data, dcid->datalen);
 	const char *why = "own";
 
-	if (dead || class == CID_OWN) {
+	if (dead || info.owner == SHUNT_CID_OWN) {
 		srv->stats.stale++;
 		if (dead)
 			why = dead->retired ? "retired" : "closed";
-		log_stray("stale", why, dgram, dcid->data, dcid->datalen,
-			  class == CID_OWN ? &parts : NULL);
+		log_stray("stale", why, dgram, dcid->data, dcid->datalen, &info);
 		/*
 		 * Never for another server's connection ID: with a shared secret this server could
 		 * kill connections that live elsewhere (RFC 9000 21.11).
 		 */
-		if (class == CID_OWN && !(dgram->data[0] & LONG_HEADER) && !(dead && dead->retired))
+		if (info.owner == SHUNT_CID_OWN && !(dgram->data[0] & LONG_HEADER) &&
+		    !(dead && dead->retired))
 			send_stateless_reset(srv, dcid, dgram);
 		return;
 	}
 	srv->stats.foreign++;
-	log_stray("foreign", class == CID_OTHER ? "other-server" : "not-ours", dgram, dcid->data,
-		  dcid->datalen, class == CID_OTHER ? &parts : NULL);
+	log_stray("foreign", info.owner == SHUNT_CID_OTHER ? "other-server" : "not-ours", dgram,
+		  dcid->data, dcid->datalen, &info);
 }
 
 static void first_initial(struct server *srv, const ngtcp2_pkt_hd *hd, const struct datagram *dgram)
 {
 	struct conn_origin origin = { .hd = hd };
 	enum token_verdict token = check_token(srv, &origin, dgram);
-	struct cid_parts parts;
-	enum cid_class class = cid_classify(&srv->cid, hd->dcid.data, hd->dcid.datalen, &parts);
+	struct shunt_cid_info info = cids_decode(&srv->cids, hd->dcid.data, hd->dcid.datalen);
 	struct conn *c;
 
 	if (token == TOKEN_INVALID) {
@@ -107,9 +112,9 @@ static void first_initial(struct server *srv, const ngtcp2_pkt_hd *hd, const str
 		return;
 	}
 	/* A valid Retry token proves that the DCID was issued: by whom is known then. */
-	if (origin.retry && class == CID_OTHER) {
+	if (origin.retry && info.owner == SHUNT_CID_OTHER) {
 		srv->stats.foreign++;
-		log_stray("foreign", "retry", dgram, hd->dcid.data, hd->dcid.datalen, &parts);
+		log_stray("foreign", "retry", dgram, hd->dcid.data, hd->dcid.datalen, &info);
 	}
 	if (token == TOKEN_ABSENT && srv->retry) {
 		send_retry(srv, hd, dgram);
@@ -136,7 +141,7 @@ static void first_initial(struct server *srv, const ngtcp2_pkt_hd *hd, const str
 		 * Initial keys come from the first DCID the client used. An Initial that does not
 		 * decrypt with its own DCID is a later one, and its DCID was chosen by a server.
 		 */
-		if (class == CID_UNKNOWN)
+		if (!info.server_id_length)
 			drop(srv, "initial-undecryptable", dgram);
 		else
 			stray(srv, NULL, &hd->dcid, dgram);
@@ -190,7 +195,9 @@ static void dispatch(struct server *srv, const struct datagram *dgram)
 		drop(srv, "empty", dgram);
 		return;
 	}
-	rc = ngtcp2_pkt_decode_version_cid(&vc, dgram->data, dgram->len, cid_length(&srv->cid));
+	rc = ngtcp2_pkt_decode_version_cid(&vc, dgram->data, dgram->len,
+					   cids_short_length(&srv->cids,
+							     dgram->len > 1 ? dgram->data[1] : 0));
 	if (rc == NGTCP2_ERR_VERSION_NEGOTIATION && dgram->len >= MIN_INITIAL_DATAGRAM) {
 		send_version_negotiation(srv, &vc, dgram);
 		return;
@@ -262,6 +269,38 @@ static void log_summary(const struct stats *s)
 	log_end();
 }
 
+void server_log_active(const struct server *srv)
+{
+	unsigned int active = shunt_cid_active(srv->cids.lib);
+
+	log_num("config_id", active);
+	for (size_t i = 0; i < srv->cids.configs.n; i++) {
+		const struct shunt_cid_config *config = &srv->cids.configs.list[i].lib;
+
+		if (config->config_id == active)
+			log_hex("server_id", config->server_id, config->server_id_length);
+	}
+	log_num("cid_length", srv->cids.lengths[active]);
+}
+
+static void reload(struct server *srv)
+{
+	struct cid_configs wanted = srv->cids.configs;
+	char why[CID_WHY];
+
+	if (srv->cid_file && (cid_file_read(srv->cid_file, srv->cid_flags, &wanted, why) ||
+			      cids_apply(&srv->cids, &wanted, why))) {
+		log_begin("configs-refused");
+		log_text("why", why);
+		log_end();
+		return;
+	}
+	log_begin("configs");
+	server_log_active(srv);
+	log_num("held", srv->cids.configs.n);
+	log_end();
+}
+
 static int watch(int epoll, int fd, void *what)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = what };
@@ -290,9 +329,12 @@ static bool on_signal(struct server *srv, int fd)
 
 	if (read(fd, &info, sizeof(info)) != sizeof(info))
 		return false;
-	if (info.ssi_signo != SIGUSR1)
+	if (info.ssi_signo == SIGHUP)
+		reload(srv);
+	else if (info.ssi_signo == SIGUSR1)
+		log_summary(&srv->stats);
+	else
 		return true;
-	log_summary(&srv->stats);
 	return false;
 }
 
@@ -326,6 +368,7 @@ int server_run(struct server *srv)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGHUP);
 	signals = signalfd(-1, &set, SFD_CLOEXEC);
 	rc = epoll < 0 || signals < 0 || watch(epoll, signals, NULL) ? -1 : 0;
 	for (size_t i = 0; i < srv->nudp && !rc; i++)

@@ -35,7 +35,9 @@ LIST_HEAD(conn_list, conn);
 
 struct server {
 	const char *name;
-	struct cid_config cid;
+	struct cids cids;
+	const char *cid_file; /* where SIGHUP finds other configs; NULL: nowhere */
+	uint32_t cid_flags; /* of all configs */
 	bool retry;
 	uint64_t idle_timeout; /* nanoseconds */
 	struct udp udp[MAX_LISTEN];
@@ -62,6 +64,9 @@ struct datagram {
  * in the log; c is the connection it is for, NULL if there is none yet. -1 without entropy.
  */
 int server_issue_cid(struct server *srv, ngtcp2_cid *cid, const char *use, const struct conn *c);
+
+/* Put the active config's fields into an event being written. */
+void server_log_active(const struct server *srv);
 
 /* Runs until SIGTERM or SIGINT; -1 after one line on standard error. */
 int server_run(struct server *srv);

@@ -29,10 +29,17 @@ def test_notify_socket(server_files: Files, tmp_path: Path,
 
 @pytest.mark.parametrize("options,message", [
     (["--config-id", "7"], "--config-id 7: give a number from 0 to 6"),
-    (["--config-id", "1"], "--server-id"),
+    (["--config-id", "1"], "config 1: the server id has 1 to 15 octets"),
+    (["--config-id", "1", "--config-id", "1"], "once"),
+    (["--key-file", "x"], "--config-id"),
+    (["--config-id", "1", "--server-id", "0a", "--key-file", "/nowhere"], "No such file"),
+    (["--config-id", "1", "--server-id", "0a", "--worker", "01"], "worker_key"),
+    (["--config-id", "1", "--server-id", "0a", "--worker", "0102030405"], "1 to 4 octets"),
+    (["--config-id", "1", "--server-id", "0a", "--cid-file", "x"], "only one"),
+    (["--cid-file", "/nowhere"], "/nowhere: No such file"),
     (["--server-id", "0a"], "--config-id"),
     (["--config-id", "1", "--server-id", "0"], "hexadecimal"),
-    (["--config-id", "1", "--server-id", "0a0b", "--nonce-length", "18"], "at most 19 octets"),
+    (["--config-id", "1", "--server-id", "0a0b", "--nonce-length", "18"], "19 together"),
     (["--listen", "0.0.0.0:1"], "name the address itself"),
     (["--listen", "[::1]"], "port"),
     (["--name", "a b"], "letters"),
@@ -61,3 +68,19 @@ def test_errors_are_one_line(server_files: Files, tmp_path: Path) -> None:
                               check=False)
         assert done.returncode == 1
         assert done.stderr.startswith("quic-server: ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("line,message", [
+    ("1 0a0b 8 -", "not CONFIG-ID"), ("1 0a0b 8 - active more", "not CONFIG-ID"),
+    ("7 0a0b 8 - active", "0 to 6"), ("1 0a0 8 - active", "hexadecimal"),
+    ("1 0a0b 8 - idle", "active or retiring"), ("0 0a0b 8 - retiring", "there already"),
+    ("1 0a0b 8 - active", "an active config already")])
+def test_cid_file_errors(server_files: Files, tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "cids"
+    path.write_text(f"# configs\n\n0 0a0b 8 - active\n{line}\n")
+    done = subprocess.run([server_files.binary, "--listen", "127.0.0.1:0", "--cert",
+                           server_files.cert, "--key", server_files.key, "--name", "s1",
+                           "--cid-file", path], capture_output=True, text=True,
+                          timeout=PATIENCE, check=False)
+    assert done.returncode == 2
+    assert f"{path}:4: " in done.stderr and message in done.stderr
