@@ -112,7 +112,9 @@ def test_every_pair_of_lengths_there_and_back(keyed: bool, tmp_path: Path) -> No
     for start in range(0, len(LEGAL_PAIRS), 7):
         config: dict[str, Any] = {"version": 1, "cid_configs": [], "pools": [
             {"name": "p", "servers": [{"name": "s", "address": "10.0.0.1", "server_ids": []}]}]}
-        oracles, wishes, expected = [], [], []
+        oracles: list[CidConfig] = []
+        wishes: list[str] = []
+        expected: list[dict[str, Any]] = []
         for config_id, (s, n) in enumerate(LEGAL_PAIRS[start:start + 7]):
             key = rng.randbytes(16) if keyed else None
             oracles.append(CidConfig(config_id, s, n, key))
@@ -140,15 +142,14 @@ def test_every_pair_of_lengths_there_and_back(keyed: bool, tmp_path: Path) -> No
         assert {(line["reason"], line["extra"]) for line in longer} == {("cid", "abcd")}
         noise = [config_id << 5 | rng.randrange(32) for config_id in range(len(oracles))] * 20
         cids = [bytes([first]) + rng.randbytes(19) for first in noise]
-        for cid, line in zip(cids, cli.lines("decode", b"\n".join(c.hex().encode()
-                                                                 for c in cids))):
+        for cid, line in zip(cids, cli.lines("decode", "\n".join(map(bytes.hex, cids)).encode())):
             server = oracles[cid[0] >> 5].decode(cid)
             assert server is not None and line["server_id"] == server.hex()
 
 
 def tenants(folder: Path) -> dict[str, Any]:
     """CONFIG's pools, each with its own config 1, and config 0 for both."""
-    config = json.loads(json.dumps(CONFIG))
+    config: dict[str, Any] = json.loads(json.dumps(CONFIG))
     config["cid_configs"] = [
         {"id": 0, "server_id_length": 1, "nonce_length": 4},
         {"id": 1, "server_id_length": 8, "nonce_length": 8, "pool": "red",

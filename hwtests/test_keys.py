@@ -141,7 +141,8 @@ def test_keygen_into_a_pipe() -> None:
 
 def test_keygen_shows_no_key_by_accident() -> None:
     assert run_json("keygen", status=2)["error"]["code"] == "usage"
-    for options, status in ([], 2), (["--show"], 0):
+    cases: list[tuple[list[str], int]] = [([], 2), (["--show"], 0)]
+    for options, status in cases:
         master, terminal = pty.openpty()
         with os.fdopen(master, "rb", buffering=0) as screen:
             done = subprocess.run([built("loader"), "keygen", *options], stdout=terminal,

@@ -78,7 +78,7 @@ static int parse(const uint8_t *text, size_t n, uint8_t *key, char *problem, siz
 
 	if (digits == 2 * KEYS_SIZE && all_hex(text, digits)) {
 		for (int i = 0; i < KEYS_SIZE; i++)
-			key[i] = hex_value(text[2 * i]) << 4 | hex_value(text[2 * i + 1]);
+			key[i] = hex_value(text[2 * i]) * 16 + hex_value(text[2 * i + 1]);
 		return 0;
 	}
 	/* Sixteen octets that are all digits are half of a key that was cut off, not a random one. */
