@@ -288,3 +288,37 @@ def test_a_server_without_a_way_is_a_warning(attached: Rig) -> None:
     done = rig.run("apply", "--wait", "0")
     assert done.returncode == 0
     assert "web/b (192.88.99.1)" in done.stderr
+
+
+def fields_that_change(rig: Rig) -> set[tuple[str, str]]:
+    """What diff tells of config 1 of a rig that differs from its file."""
+    [tier] = rig("diff", status=8)["attached"]
+    assert {change["path"] for change in tier["changes"]} == {"cid_configs.1"}
+    return {(change["field"], change["after"]) for change in tier["changes"]}
+
+
+def write_key(file: Path, key: str) -> None:
+    file.touch(mode=0o600)
+    file.write_text(key)
+
+
+def test_a_key_is_told_by_its_fingerprint(attached: Rig, tmp_path: Path) -> None:
+    rig, key = attached, tmp_path / "cid.key"
+    write_key(key, "8f95f09245765f80256934e50c66207f")
+    rig.config["cid_configs"][0]["key_file"] = str(key)
+    assert fields_that_change(rig) == {("algorithm", "four-pass"), ("key", "kcv:d59d5b")}
+    rig("apply")
+    assert rig("diff")["differs"] is False
+    rig.config["cid_configs"][0]["key_file"] = str(key.rename(tmp_path / "moved.key"))
+    assert rig("diff")["differs"] is False
+    for command in (["diff"], ["show", "configs"], ["show", "rows"], ["status"], ["stats"],
+                    ["apply"]):
+        for done in (rig.run(*command), rig.run(*command, "--json"), rig.run(*command, "-vv")):
+            assert "8f95f092" not in (done.stdout + done.stderr).lower()
+    write_key(tmp_path / "moved.key", "00000000000000000000000000000000")
+    assert fields_that_change(rig) == {("key", "kcv:66e94b")}
+    rig.config["rotation"] = {"min_quiet": 0}
+    rig.config["cid_configs"][0]["length_check"] = "at-least"
+    [tier] = rig("diff", status=8)["attached"]
+    assert {(change["path"], change["field"]) for change in tier["changes"]} == {
+        ("rotation", "min_quiet"), ("cid_configs.1", "key"), ("cid_configs.1", "length_check")}
