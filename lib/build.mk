@@ -31,8 +31,8 @@ $(BUILD)/$(LIB_SONAME): $(LIB_OBJECTS) $(LIB_DIR)/libshunt-cid.map
 .PHONY: lib-places
 $(BUILD)/libshunt-cid.pc: $(LIB_DIR)/libshunt-cid.pc.in lib-places
 	$(Q)mkdir -p $(@D)
-	$(Q)sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; \
-		s|@VERSION@|$(LIB_VERSION)|' $< >$@
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|' \
+		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(LIB_VERSION)|' $< >$@
 
 $(BUILD)/man/shunt-cid.3: $(LIB_DIR)/shunt-cid.3.scd
 	@echo "  MAN   $@"
