@@ -74,14 +74,14 @@ static bool read_record(const char *line, struct record *record)
 static int read_file(struct cid_counter *counter, bool *found)
 {
 	char text[2 * LINE + 1] = "";
-	ssize_t got = pread(counter->state.fd, text, 2 * LINE, 0);
-	unsigned int sound = 0;
+	ssize_t got = pread(counter->state.fd, text, sizeof(text) - 1, 0);
+	size_t sound = 0;
 	struct record record;
 
 	if (got < 0)
 		return SHUNT_CID_ERR_STATE_OPEN;
-	for (unsigned int slot = 0; slot < 2; slot++) {
-		if (got < (ssize_t)((slot + 1) * LINE) || !read_record(text + slot * LINE, &record))
+	for (size_t slot = 0; slot < 2; slot++) {
+		if ((size_t)got < (slot + 1) * LINE || !read_record(text + slot * LINE, &record))
 			continue;
 		sound++;
 		if (record.check != counter->state.check || record.length != counter->length ||

@@ -235,7 +235,7 @@ static inline void lb_cid_key_prepare(const __u8 *key, __u32 server_id_length, _
 		if (last < 8)
 			prepared->left_high &= ~(0x0full << 8 * (7 - last));
 		else
-			prepared->left_low &= ~(0x0fu << 8 * (9 - last));
+			prepared->left_low &= last == 8 ? ~0x0f00u : ~0x0fu;
 		prepared->right_high &= ~0ull >> 4;
 	}
 }
