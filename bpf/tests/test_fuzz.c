@@ -89,22 +89,36 @@ static void mutate(struct frame *frame)
 static struct lb_cid_config random_config(void)
 {
 	__u32 s = 1 + draw(15), n = 4 + draw(16 - s);
-	struct lb_cid_config config = { draw(8) ? LB_CID_CLEAR : LB_CID_UNSET, s, n, 0, {} };
+	struct lb_cid_config config = { LB_CID_CLEAR, s, n, draw(3), {} };
 
 	memset(config.mask, 0xff, s);
+	if (!draw(8))
+		config.algorithm = LB_CID_UNSET;
+	else if (draw(2))
+		config.algorithm = s + n == LB_SINGLE_PASS_BODY ? LB_CID_SINGLE_PASS :
+								  LB_CID_FOUR_PASS;
 	return config;
 }
 
 static void check_cid(const struct lb_dcid *dcid, const __u8 *end)
 {
 	struct lb_cid_config config = random_config();
-	__u8 expected[16] = {};
+	static const __u8 secret[16] = { 1, 2, 3 };
+	__u8 expected[16] = {}, body[LB_BODY_MAX];
+	struct lb_cid_key key;
 	__u32 words[4];
 
-	if (dcid->octets + 1 > end || lb_cid_server_id(&config, dcid, end, words) != LB_REASON_cid)
+	lb_cid_key_prepare(secret, config.server_id_length, config.nonce_length, &key);
+	if (dcid->octets + 1 > end || lb_cid_check(&config, dcid) != LB_REASON_cid ||
+	    lb_cid_server_id(&config, &key, dcid, end, words) != LB_REASON_cid)
 		return;
 	assert_true(dcid->length >= 1u + config.server_id_length + config.nonce_length);
-	memcpy(expected, dcid->octets + 1, config.server_id_length);
+	if (dcid->octets + 1 + key.length > end)
+		return; /* the server id can be read, the nonce cannot */
+	memcpy(body, dcid->octets + 1, key.length);
+	if (config.algorithm != LB_CID_CLEAR)
+		lb_cid_decrypt_octets(&key.aes, body, key.length);
+	memcpy(expected, body, config.server_id_length);
 	assert_memory_equal(words, expected, 16);
 }
 
