@@ -23,6 +23,30 @@ LAYOUTS = (Layout(0, 2, 4), Layout(1, 8, 8), Layout(2, 3, 8, length=False), Layo
 SETUPS = [Setup(tier, mode, one_link, layout) for (tier, mode, one_link), layout
           in zip(itertools.product(TIERS, MODES, (False, True)), LAYOUTS)]
 
+KEY = bytes(range(0x30, 0x40))
+#: What a key changes is how a connection ID is read, so one network for each algorithm and tier
+#: will do: one block, three passes, and four with an odd number of octets and one for a worker.
+SINGLE_PASS, THREE, FOUR = (Layout(1, 8, 8, key=KEY), Layout(2, 3, 5, length=False, key=KEY),
+                            Layout(3, 6, 5, key=KEY, worker=True))
+KEYED_SETUPS = [
+    Setup("driver", "ipip", False, SINGLE_PASS), Setup("driver", "l2dsr", True, THREE),
+    Setup("driver", "ipip", True, FOUR), Setup("generic", "l2dsr", True, SINGLE_PASS),
+    Setup("generic", "ipip", False, FOUR),
+]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """This folder's own marker."""
+    config.addinivalue_line("markers", "keyed: runs with encrypted connection IDs too")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The sites of a test."""
+    if "shared_site" in metafunc.fixturenames:
+        keyed = next(metafunc.definition.iter_markers("keyed"), None)
+        metafunc.parametrize("shared_site", SETUPS + (KEYED_SETUPS if keyed else []), ids=str,
+                             indirect=True, scope="session")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say why nothing here runs without root."""
@@ -32,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="the lab needs root: run with sudo"))
 
 
-@pytest.fixture(scope="session", params=SETUPS, ids=str)
+@pytest.fixture(scope="session")
 def shared_site(request: pytest.FixtureRequest) -> Iterator[Site]:
     """A site for all tests that want one like it."""
     with open_site(request.param) as site:

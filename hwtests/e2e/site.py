@@ -20,6 +20,7 @@ from hwtests.lab import (Bed, Certificate, CidConfig, Family, GtlsResult, Host, 
 from hwtests.lab.bed import FAMILIES
 from hwtests.lab.servers import Event
 from hwtests.lab.waiting import Deadline
+from hwtests.oracle import quic_lb
 
 Tier = Literal["driver", "generic"]
 Mode = Literal["ipip", "l2dsr"]
@@ -41,22 +42,47 @@ class Layout:
     server_id_length: int
     nonce_length: int
     length: bool = True
+    key: bytes | None = None
+    #: Whether servers append an octet of their own, as those with several processes do.
+    worker: bool = False
+
+    @property
+    def draft(self) -> quic_lb.CidConfig:
+        """What the balancer is told, in the oracle's words."""
+        return quic_lb.CidConfig(self.config_id, self.server_id_length, self.nonce_length,
+                                 self.key)
 
     def server_id(self, index: int) -> str:
         """The server id of a host, in hex."""
         return f"{0xc0 + index:02x}" * self.server_id_length
 
-    def cid(self, index: int) -> CidConfig:
+    def key_file(self, place: Path) -> Path:
+        """The key in a file, as balancer and servers want it."""
+        assert self.key is not None
+        path = place / f"key-{self.key.hex()[:8]}"
+        path.touch(0o600)
+        path.write_bytes(self.key)
+        return path
+
+    def entry(self, place: Path, state: str = "active") -> dict[str, Any]:
+        """The config in the balancer's file."""
+        return {"id": self.config_id, "server_id_length": self.server_id_length,
+                "nonce_length": self.nonce_length, "state": state,
+                **({"key_file": str(self.key_file(place))} if self.key else {})}
+
+    def cid(self, index: int, place: Path) -> CidConfig:
         """The host's server is told this."""
-        return CidConfig(self.config_id, self.server_id(index), self.nonce_length, self.length)
+        options = ["--key-file", str(self.key_file(place))] if self.key else []
+        return CidConfig(self.config_id, self.server_id(index), self.nonce_length, self.length,
+                         [*options, *(["--worker", "5a"] if self.worker else [])])
 
     def read(self, cid: str) -> str | None:
         """The server id in a connection ID of one of the servers, else None."""
         octets = bytes.fromhex(cid)
-        body = self.server_id_length + self.nonce_length
-        if len(octets) != 1 + body or octets[0] >> 5 != self.config_id:
+        if len(octets) != 1 + self.draft.body_length + self.worker:
             return None
-        return octets[1:1 + self.server_id_length].hex()
+        server_id = self.draft.decode(octets)
+        return server_id.hex() if server_id is not None else None
 
 
 @dataclass(frozen=True)
@@ -70,7 +96,11 @@ class Setup:
     server_mtu: int = 1600
 
     def __str__(self) -> str:
-        return f"{self.tier}-{self.mode}-{'tx' if self.one_link else 'redirect'}"
+        words = [self.tier, self.mode, "tx" if self.one_link else "redirect"]
+        layout = self.layout
+        if layout.key:
+            words += [layout.draft.algorithm, f"{layout.server_id_length}+{layout.nonce_length}"]
+        return "-".join(words)
 
 
 class Unroutable(CidConfig):
@@ -204,8 +234,7 @@ class Site:
         return {
             "version": 1,
             "interfaces": [{"name": self.bed.lb_interface}],
-            "cid_configs": [{"id": layout.config_id, "server_id_length": layout.server_id_length,
-                             "nonce_length": layout.nonce_length, "state": "active"}],
+            "cid_configs": [layout.entry(self.bed.dir)],
             "forwarding": {"mode": self.setup.mode},
             "fallback": {"rows": 1024},
             "pools": [{"name": POOL, "servers": [server(host) for host in self.bed.servers
@@ -278,7 +307,7 @@ class Site:
         logs.mkdir()
         self.servers = QuicServers(
             self.bed, self.certificate, retry=retry, log_dir=logs,
-            cids=cids or [self.layout.cid(host.index) for host in self.bed.servers])
+            cids=cids or [self.layout.cid(host.index, self.bed.dir) for host in self.bed.servers])
         return self.servers.__enter__()
 
     def _stop(self) -> None:

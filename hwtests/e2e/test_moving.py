@@ -20,6 +20,8 @@ from hwtests.lab.waiting import Deadline, wait_readable
 
 from .site import Account, Site, held
 
+pytestmark = pytest.mark.keyed
+
 #: Long enough that a client which is stopped at the first octets is in the middle of it.
 LONG = 6_000_000
 UNREAD = 4096  # octets as the kernel counts them: two full datagrams, or five empty ones

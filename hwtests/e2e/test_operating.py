@@ -23,6 +23,7 @@ def new_ones(site: Site, family: Family, n: int = 4) -> list[str]:
     return [site.home(require_ok(finish_gtlsclient(client))) for client in clients]
 
 
+@pytest.mark.keyed
 def test_drain(site: Site, family: Family) -> None:
     """The connection stays, new ones go elsewhere, and come back when it is up again."""
     with site.account() as account, start_gtlsclient(
@@ -102,6 +103,7 @@ def test_server_added(site: Site, family: Family) -> None:
         assert homes == ended and ADDED not in homes
 
 
+@pytest.mark.keyed
 def test_tier_changed_in_mid_connection(site: Site, family: Family) -> None:
     """Routing by connection ID keeps no state, so not even another tier loses a connection."""
     own = site.setup.tier

@@ -50,6 +50,7 @@ def test_source_from_the_file(site: Site, family: Family) -> None:
             one_server(site, account, gtlsclient(site.bed, ["/bytes/5000"], family=family))
 
 
+@pytest.mark.keyed
 def test_both_servers_get_some(site: Site, family: Family) -> None:
     """Eight at a time, as often as it takes."""
     homes: list[str] = []
@@ -84,6 +85,7 @@ def test_chromium(site: Site) -> None:
     assert account.balancer is not None and account.balancer.hashed >= 2
 
 
+@pytest.mark.keyed
 def test_version_negotiation(site: Site, family: Family) -> None:
     """A version that nobody knows is routed as any other."""
     with site.account() as account:
@@ -111,6 +113,7 @@ def test_key_update(site: Site, family: Family) -> None:
         assert [event["key_updates"] for event in account.events("close")] == [1]
 
 
+@pytest.mark.keyed
 def test_early_data(site: Site, family: Family) -> None:
     """The second connection has another port, and so may begin at another server: here it must."""
     tickets = site.bed.dir / f"tickets-v{family}"
@@ -127,6 +130,7 @@ def test_early_data(site: Site, family: Family) -> None:
         assert [event["early_data"] for event in account.events("handshake")] == [True]
 
 
+@pytest.mark.keyed
 def test_retry(site: Site, family: Family) -> None:
     """The Retry's connection ID leads back to the server that chose it."""
     with site.serving(retry=True), site.account() as account:
