@@ -46,6 +46,7 @@ def test_issued_connection_ids(start: Start, config: str, server_id: str, nonce:
     server = start("s1", "--retry", *([] if describe else ["--no-length"]),
                    config=config, server_id=server_id, nonce=nonce)
     request(server.address)
+    server.wait("close")
     length = 1 + len(server_id) // 2 + int(nonce)
     issued = [bytes.fromhex(event["cid"]) for event in server.all("cid")]
     assert {event["use"] for event in server.all("cid")} == {"handshake", "new", "retry"}

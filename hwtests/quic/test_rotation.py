@@ -87,6 +87,7 @@ def test_encrypted(start_keyed: Callable[..., Server], key_file: Path, kind: Key
     server = start_keyed(kind, "--retry", *(["--worker", worker] if worker else []))
     request(server.address, "--change-local-addr=200ms", path="/slow/5000")
     assert server.wait("path")["validated"]
+    server.wait("close")
     issued = [bytes.fromhex(event["cid"]) for event in server.all("cid")]
     assert {event["use"] for event in server.all("cid")} == {"handshake", "new", "retry"}
     for cid in issued:
@@ -155,6 +156,14 @@ def rotating(server_files: Files, tmp_path: Path) -> Iterator[Rotate]:
         each.server.kill()
 
 
+def about(dcid: str) -> Match:
+    return lambda event: bool(event["dcid"] == dcid)
+
+
+def about_scid(scid: str) -> Match:
+    return lambda event: bool(event["scid"] == scid)
+
+
 def slow_client(address: Address, *options: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([*CLIENT, *options, address.host, str(address.port),
                              "https://vip.test/slow/14000"],
@@ -176,7 +185,9 @@ def test_rotation_under_a_live_connection(rotating: Rotate, key_file: Path) -> N
                         and int(event["cid"][:2], 16) >> 5 == 3)
     assert fresh["scid"] == server.wait("connection")["scid"]
     request(server.address)
-    assert int(server.all("connection")[-1]["scid"][:2], 16) >> 5 == 3
+    first = server.wait("connection")["scid"]
+    second = server.wait("close", lambda event: bool(event["scid"] != first))["scid"]
+    assert int(second[:2], 16) >> 5 == 3
     assert client.wait(PATIENCE) == 0
     told = each.reload(f"{new} active")
     assert told["held"] == 1
@@ -195,9 +206,11 @@ def test_rotation_to_another_length(rotating: Rotate, key_file: Path) -> None:
     each.reload(f"{old} retiring", f"{new} active")
     assert server.wait("path")["validated"]
     request(server.address)
-    assert len(server.all("connection")[-1]["scid"]) == 2 * 9
+    first = server.wait("connection")["scid"]
+    second = server.wait("close", lambda event: bool(event["scid"] != first))["scid"]
+    assert len(second) == 2 * 9
     assert client.wait(PATIENCE) == 0
-    first = server.all("connection")[0]["scid"]
+    server.wait("close", about_scid(first))
     mine = [event["cid"] for event in server.all("cid") if event.get("scid") == first]
     assert {int(cid[:2], 16) >> 5 for cid in mine} == {0} and len(mine) > 6
     assert_at_home(server)
@@ -214,10 +227,6 @@ def test_retired_config_with_a_live_connection(rotating: Rotate, key_file: Path)
     assert_at_home(each.server)
 
 
-def about(dcid: str) -> Match:
-    return lambda event: bool(event["dcid"] == dcid)
-
-
 def test_packets_of_both_configs(rotating: Rotate, key_file: Path, peer: socket.socket) -> None:
     """Stale and foreign are told apart under a retiring config as under the active one."""
     def lines(server_id: str, states: tuple[str, str]) -> list[str]:
@@ -231,6 +240,7 @@ def test_packets_of_both_configs(rotating: Rotate, key_file: Path, peer: socket.
         second.reload(*lines("0c0d", states))
         for _ in range(2):
             request(first.server.address)
+    first.server.summary()
     names = [connection["scid"] for connection in first.server.all("connection")]
     assert [int(name[:2], 16) >> 5 for name in names] == [0, 0, 3, 3]
     for name in names:
@@ -259,7 +269,7 @@ def test_a_refused_file_changes_nothing(rotating: Rotate, key_file: Path, tmp_pa
     assert each.reload(f"{old} retiring", "1 0a0b 14 - active")["config_id"] == 1
     assert each.reload(f"{old} retiring")["config_id"] == 7
     request(each.server.address)
-    assert each.server.all("connection")[-1]["scid"].startswith("e8")
+    each.server.wait("close", lambda event: bool(event["scid"].startswith("e8")))
     assert_at_home(each.server)
 
 
