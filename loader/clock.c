@@ -32,7 +32,7 @@ static int read_half(int shift, uint32_t *half)
 
 int clock_jiffies(uint64_t *now)
 {
-	uint32_t low, high, again;
+	uint32_t low = 0, high = 0, again = 0;
 	int err;
 
 	do {
