@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "attach.h"
+#include "object.h"
 
 const char *const bed_names[BED_KINDS] = {
 	[BED_IPIP4] = "ipip/4",
@@ -137,6 +138,7 @@ int bed_open(enum tier tier, enum bed_kind kind, struct bed *bed, struct reason 
 	struct plan_sizes sizes;
 	int error;
 
+	bed->tier = tier;
 	bed->config = bed_config(kind);
 	if (!bed->config)
 		return reason_set(reason, REASON_UNKNOWN, "config", EINVAL, "the bench's own file");
@@ -155,8 +157,21 @@ int bed_open(enum tier tier, enum bed_kind kind, struct bed *bed, struct reason 
 	return error;
 }
 
+int bed_reload(struct bed *bed, struct reason *reason)
+{
+	const struct object_request request = {
+		.tier = bed->tier, .what = "bench", .sizes = &bed->maps.sizes, .share = bed->object
+	};
+
+	bpf_object__close(bed->again);
+	bed->again = NULL;
+	return object_load(&request, &bed->again, &bed->program, reason);
+}
+
 void bed_close(struct bed *bed)
 {
+	bpf_object__close(bed->again);
+	bed->again = NULL;
 	if (bed->object) {
 		map_set_close(&bed->maps);
 		bpf_object__close(bed->object);

@@ -46,13 +46,20 @@ enum bed_kind { BED_IPIP4, BED_IPIP6, BED_L2DSR, BED_KINDS };
 
 struct bed {
 	struct config *config;
-	struct bpf_object *object;
+	enum tier tier;
+	struct bpf_object *object; /* its maps stay */
+	struct bpf_object *again; /* the program loaded anew, with the same maps; NULL: not yet */
 	int program;
 	struct map_set maps;
 	struct plan *plan;
 };
 
 int bed_open(enum tier tier, enum bed_kind kind, struct bed *bed, struct reason *reason);
+/*
+ * Loads the program anew: the kernel puts its code to another place each time, and the same code takes
+ * up to half as long again in one place as in another.
+ */
+int bed_reload(struct bed *bed, struct reason *reason);
 void bed_close(struct bed *bed);
 /* Packets so far by reason; counts has room for LB_REASON_COUNT. */
 int bed_reasons(const struct bed *bed, struct lb_count *counts);

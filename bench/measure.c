@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The rounds: each case and, straight before it, the bare program with the same packets; in another
- * order each time, so that what the machine does meanwhile meets all cases alike.
+ * order each time, so that what the machine does meanwhile meets all cases alike, and with the program
+ * loaded anew, so that no figure hangs on one place in memory.
  */
 #include "bench.h"
 
@@ -173,6 +174,29 @@ static int batch(struct measurement *measurement, struct measured *measured, uin
 	return check_way(measured, before, packets, reason);
 }
 
+static int reload_all(struct measurement *measurement, struct reason *reason)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < TIER_COUNT * BED_KINDS && !error; i++) {
+		struct bed *bed = &measurement->beds[i / BED_KINDS][i % BED_KINDS];
+
+		if (bed->object)
+			error = bed_reload(bed, reason);
+	}
+	return error;
+}
+
+static int play_round(struct measurement *measurement, uint32_t round, struct reason *reason)
+{
+	uint32_t n = measurement->n;
+	int error = reload_all(measurement, reason);
+
+	for (uint32_t i = 0; i < n && !error; i++)
+		error = batch(measurement, &measurement->list[(i + round) % n], round, reason);
+	return error;
+}
+
 int measure(struct measurement *measurement, const char *only, struct reason *reason)
 {
 	uint32_t n;
@@ -183,9 +207,7 @@ int measure(struct measurement *measurement, const char *only, struct reason *re
 	error = prepare(measurement, reason);
 	n = measurement->n;
 	for (uint32_t round = 0; round < measurement->rounds && !error; round++)
-		for (uint32_t i = 0; i < n && !error; i++)
-			error = batch(measurement, &measurement->list[(i + round) % n], round,
-				      reason);
+		error = play_round(measurement, round, reason);
 	if (error)
 		return error;
 	for (uint32_t i = 0; i < n; i++) {
