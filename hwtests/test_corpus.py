@@ -26,12 +26,13 @@ from scapy.utils import PcapReader, PcapWriter, checksum, hexdump  # type: ignor
 from hwtests.lab.bed import built
 from hwtests.oracle import Decision, Model, vectors
 from hwtests.oracle.aes_keys import expand
-from hwtests.oracle.corpus import (Case, Config, Scenario, ether, ip4, ip6, layout_of, long,
-                                   scenarios, short, udp)
+from hwtests.oracle.corpus import Case, Config, Scenario, ether, ip4, ip6, long, short, udp
+from hwtests.oracle.keyed import layout_of
 from hwtests.oracle.keys import with_keys
 from hwtests.oracle.lookup3 import hashlittle2
 from hwtests.oracle.plan import TREE, Tier, reasons
 from hwtests.oracle.quic_lb import LEGAL_PAIRS, CidConfig
+from hwtests.oracle.scenarios import scenarios
 
 TierName = Literal["driver", "generic", "offload"]
 TIERS: tuple[TierName, ...] = ("driver", "generic", "offload")
