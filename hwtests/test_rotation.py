@@ -283,7 +283,6 @@ def test_show_tells_the_use_of_each(stage: Stage) -> None:
     assert stage.shown_one(0)["packets"] == 150
 
 
-@pytest.mark.xfail(strict=True, reason="counters and times stay with a config id")
 def test_id_with_another_meaning_counts_anew(stage: Stage) -> None:
     """What came for the old meaning says nothing of the new one."""
     stage.arrives(OLD, 1)

@@ -52,6 +52,7 @@ int apply_config(const struct attachment *attachment, const struct config *confi
 		 const struct apply_request *request, struct apply_result *result,
 		 struct reason *reason)
 {
+	const struct map_set *from;
 	struct config *running = NULL;
 	struct plan_hop *hops = NULL;
 	struct plan *plan = NULL;
@@ -64,12 +65,13 @@ int apply_config(const struct attachment *attachment, const struct config *confi
 		return err;
 	note_unresolved(config, hops, result);
 	lock = take_lock(attachment);
-	err = sync_read(&attachment->maps, &running, &numbers, &result->generation, reason);
+	from = attachment->previous ? attachment->previous : &attachment->maps;
+	err = sync_read(from, &running, &numbers, &result->generation, reason);
 	if (err)
 		goto out;
 	result->changes = config_diff(running, config);
 	if (!request->force)
-		err = rotation_check(&attachment->maps, running, numbers, config, reason);
+		err = rotation_check(from, running, numbers, config, reason);
 	if (err)
 		goto out;
 	err = plan_build(config, &attachment->maps.sizes, hops, numbers, &plan, problem,
@@ -82,6 +84,8 @@ int apply_config(const struct attachment *attachment, const struct config *confi
 	}
 	err = sync_apply(&attachment->maps, plan, request->dry_run, &result->generation,
 			 &result->changed, reason);
+	if (!err && attachment->previous && !request->dry_run)
+		sync_carry(attachment->previous, &attachment->maps);
 out:
 	plan_free(plan);
 	json_decref(numbers);

@@ -165,8 +165,10 @@ static int prepare(struct change *change,
 		return error;
 	error = request.reuse ? map_set_from_pins(&attachment->maps, request.reuse, reason) :
 				map_set_from_object(&attachment->maps, change->object, reason);
+	attachment->previous = change->ours ? &change->before.maps : NULL;
 	if (!error && !request.reuse && before_attach)
 		error = before_attach(attachment, context, reason);
+	attachment->previous = NULL;
 	return error;
 }
 

@@ -34,6 +34,8 @@ struct attachment {
 	bool stack; /* the TC program is there */
 	bool current; /* the program is the one this loader carries */
 	struct map_set maps;
+	/* While before_attach runs: the maps whose place these take, else NULL. Not owned. */
+	const struct map_set *previous;
 };
 
 enum attach_outcome { ATTACH_NEW, ATTACH_ADOPTED, ATTACH_REPLACED };

@@ -32,7 +32,7 @@ struct cid_index {
 
 static int compare_entries(const void *a, const void *b)
 {
-	return memcmp(a, b, offsetof(struct entry, pool));
+	return memcmp(a, b, sizeof(struct config_server_id));
 }
 
 static size_t count_ids(const struct config *config)

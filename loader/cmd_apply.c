@@ -118,8 +118,8 @@ static void print_order(bool dry_run)
 	out_text("\nrotating CID configs:\n"
 		 "  1. balancers   %s\n"
 		 "  2. servers     loader server-config NAME says what each must be told\n"
-		 "  3. retire      state: retiring for the old config; out of the file when\n"
-		 "                 loader show configs says that it can be removed\n",
+		 "  3. retire      the old config leaves the file when loader show configs says\n"
+		 "                 that it can be removed; until then it is state: retiring\n",
 		 dry_run ? "apply this file on all of them" :
 			   "done here; apply this file on all of them");
 }

@@ -271,14 +271,6 @@ static const char *age_text(double seconds, char *text, size_t size)
 	return text;
 }
 
-static const char *algorithm_name(const struct config_cid *cid)
-{
-	if (!cid->keyed)
-		return "clear";
-	return cid->server_id_length + cid->nonce_length == LB_SINGLE_PASS_BODY ? "single-pass" :
-										  "four-pass";
-}
-
 /* The tier keeps no times (a card's does not): nobody can say. */
 static const char *removable_text(const struct view *view, const struct rotation_use *use)
 {
@@ -291,11 +283,12 @@ static void config_row(const struct view *view, const struct config_cid *cid,
 		       const struct rotation_use *use, struct out_table *table)
 {
 	char id[8], lengths[16], length[16], packets[16], quiet[24] = "never used";
+	char key[CONFIG_KEY_TEXT] = "";
 	const char *pool = cid->pool == CONFIG_NO_POOL ? "" : view->config->pools[cid->pool].name;
 	const char *cells[] = { id,
 				pool,
-				algorithm_name(cid),
-				cid->fingerprint,
+				config_algorithm(cid),
+				key,
 				lengths,
 				length,
 				cid->state == CONFIG_RETIRING ? "retiring" : "active",
@@ -307,6 +300,7 @@ static void config_row(const struct view *view, const struct config_cid *cid,
 	snprintf(lengths, sizeof(lengths), "%u+%u", cid->server_id_length, cid->nonce_length);
 	snprintf(length, sizeof(length), "%u", 1 + cid->server_id_length + cid->nonce_length);
 	out_count(packets, use->count.packets);
+	config_key_text(cid, key);
 	if (use->seen)
 		age_text(use->quiet, quiet, sizeof(quiet));
 	out_table_row(table, cid->state == CONFIG_RETIRING ? OUT_DIM : OUT_PLAIN, cells);
@@ -316,13 +310,14 @@ static json_t *config_json(const struct view *view, const struct config_cid *cid
 			   const struct rotation_use *use)
 {
 	const char *removable = removable_text(view, use);
+	char key[CONFIG_KEY_TEXT];
 
 	return json_pack("{s:i, s:s?, s:s, s:s?, s:i, s:i, s:s, s:I, s:o, s:o}", "config", cid->id,
 			 "pool",
 			 cid->pool == CONFIG_NO_POOL ? NULL : view->config->pools[cid->pool].name,
-			 "algorithm", algorithm_name(cid), "key_fingerprint",
-			 cid->keyed ? cid->fingerprint : NULL, "server_id_length",
-			 cid->server_id_length, "nonce_length", cid->nonce_length, "state",
+			 "algorithm", config_algorithm(cid), "key_fingerprint",
+			 config_key_text(cid, key), "server_id_length", cid->server_id_length,
+			 "nonce_length", cid->nonce_length, "state",
 			 cid->state == CONFIG_RETIRING ? "retiring" : "active", "packets",
 			 (json_int_t)use->count.packets, "quiet_seconds",
 			 use->seen ? json_real(use->quiet) : json_null(), "removable",

@@ -138,6 +138,8 @@ int config_from_json(const json_t *json, struct config **config);
 
 /* "clear", "single-pass" or "four-pass": it follows from key and lengths (draft section 5.4). */
 const char *config_algorithm(const struct config_cid *cid);
+/* Whether a CID means the same under both: lengths and key. */
+bool config_same_meaning(const struct config_cid *a, const struct config_cid *b);
 /* "kcv:aabbcc", in a buffer of CONFIG_KEY_TEXT, or NULL for a config in clear. */
 const char *config_key_text(const struct config_cid *cid, char *buffer);
 #define CONFIG_KEY_TEXT 16

@@ -14,6 +14,13 @@ _Static_assert(CONFIG_KEY_SIZE == KEYS_SIZE &&
 		       sizeof(((struct config_cid *)0)->fingerprint) == KEYS_FINGERPRINT_SIZE,
 	       "keys.h and config.h disagree");
 
+/* Somebody pasted it in: it must not turn up in a log. */
+static bool looks_like_a_key(const char *name)
+{
+	return strlen(name) == 2 * CONFIG_KEY_SIZE &&
+	       strspn(name, "0123456789abcdefABCDEF") == 2 * CONFIG_KEY_SIZE;
+}
+
 void config_read_key_files(struct config *config, const char *folder,
 			   struct config_findings *findings)
 {
@@ -28,8 +35,12 @@ void config_read_key_files(struct config *config, const char *folder,
 			continue;
 		cid->keyed = true;
 		if (keys_read(folder, cid->key_file, cid->key, problem, sizeof(problem)))
-			config_error(findings, PATH_AT("cid_configs[%u].key_file", i), "%s %s",
-				     config_shown(cid->key_file, shown, sizeof(shown)), problem);
+			config_error(
+				findings, PATH_AT("cid_configs[%u].key_file", i), "%s %s",
+				looks_like_a_key(cid->key_file) ?
+					"(not shown: a key itself, where a file's name belongs)" :
+					config_shown(cid->key_file, shown, sizeof(shown)),
+				problem);
 		else
 			keys_fingerprint(cid->key, cid->fingerprint);
 	}
@@ -73,4 +84,10 @@ const struct config_cid *config_find_cid(const struct config *config, uint32_t p
 			return cid;
 	}
 	return NULL;
+}
+
+bool config_same_meaning(const struct config_cid *a, const struct config_cid *b)
+{
+	return a->server_id_length == b->server_id_length && a->nonce_length == b->nonce_length &&
+	       a->keyed == b->keyed && !strcmp(a->fingerprint, b->fingerprint);
 }

@@ -66,3 +66,30 @@ int sync_zero_counts(int fd, bool percpu, uint32_t index)
 	free(zeros);
 	return err;
 }
+
+static void carry(int from, int to, uint32_t n, size_t size)
+{
+	void *value = calloc(1, size);
+
+	for (uint32_t i = 0; value && i < n; i++)
+		if (!bpf_map_lookup_elem(from, &i, value))
+			bpf_map_update_elem(to, &i, value, BPF_ANY);
+	free(value);
+}
+
+void sync_carry(const struct map_set *from, const struct map_set *to)
+{
+	size_t each = copies(from->percpu) * sizeof(struct lb_count);
+	uint32_t pools = from->sizes.pools < to->sizes.pools ? from->sizes.pools : to->sizes.pools;
+	uint32_t cids = LB_CID_INDEX(pools + 1, 0);
+	uint32_t servers = from->sizes.servers < to->sizes.servers ? from->sizes.servers :
+								     to->sizes.servers;
+	uint32_t vips = from->sizes.vips < to->sizes.vips ? from->sizes.vips : to->sizes.vips;
+
+	carry(from->reason_stats, to->reason_stats, LB_REASON_COUNT, each);
+	carry(from->vip_stats, to->vip_stats, vips + 1, each);
+	carry(from->server_stats, to->server_stats, servers, each);
+	carry(from->cid_stats, to->cid_stats, cids, each);
+	if (from->cid_seen >= 0 && to->cid_seen >= 0)
+		carry(from->cid_seen, to->cid_seen, cids, sizeof(uint64_t));
+}

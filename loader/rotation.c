@@ -55,12 +55,6 @@ static const char *pool_name(const struct config *config, const struct config_ci
 	return cid->pool == CONFIG_NO_POOL ? "" : config->pools[cid->pool].name;
 }
 
-static bool same_meaning(const struct config_cid *a, const struct config_cid *b)
-{
-	return a->server_id_length == b->server_id_length && a->nonce_length == b->nonce_length &&
-	       a->keyed == b->keyed && !strcmp(a->fingerprint, b->fingerprint);
-}
-
 /* Still there as it was, for whom it was. */
 static bool is_kept(const struct config *running, const struct config_cid *cid,
 		    const struct config *after)
@@ -68,7 +62,7 @@ static bool is_kept(const struct config *running, const struct config_cid *cid,
 	for (uint32_t i = 0; i < after->n_cids; i++) {
 		const struct config_cid *other = &after->cids[i];
 
-		if (other->id == cid->id && same_meaning(cid, other) &&
+		if (other->id == cid->id && config_same_meaning(cid, other) &&
 		    (other->pool == CONFIG_NO_POOL ||
 		     !strcmp(pool_name(running, cid), pool_name(after, other))))
 			return true;
@@ -76,29 +70,47 @@ static bool is_kept(const struct config *running, const struct config_cid *cid,
 	return false;
 }
 
+/* 0, or -EBUSY with the reason: it routed a packet too short a time ago. */
+static int check_quiet(const struct map_set *set, const struct config *config,
+		       const json_t *numbers, const struct config_cid *cid, uint32_t min_quiet,
+		       struct reason *reason)
+{
+	const char *pool = pool_name(config, cid);
+	struct rotation_use use;
+	int err = rotation_use(set, config, numbers, cid, &use);
+
+	if (err)
+		return reason_set(reason, REASON_UNKNOWN, "rotation", -err,
+				  "when CID config %u was used", cid->id);
+	if (!use.seen || use.quiet >= min_quiet)
+		return 0;
+	reason_set(reason, REASON_CONFIG_IN_USE, "rotation", 0,
+		   "cid_configs id %u%s%s: routed a packet %.0f s ago, rotation.min_quiet is %u s",
+		   cid->id, pool[0] ? " of pool " : "", pool, use.quiet, min_quiet);
+	return -EBUSY;
+}
+
+static bool has_id(const struct config *config, uint32_t id)
+{
+	for (uint32_t i = 0; i < config->n_cids; i++)
+		if (config->cids[i].id == id)
+			return true;
+	return false;
+}
+
 int rotation_check(const struct map_set *set, const struct config *running, const json_t *numbers,
 		   const struct config *after, struct reason *reason)
 {
-	for (uint32_t i = 0; running && i < running->n_cids; i++) {
-		const struct config_cid *cid = &running->cids[i];
-		const char *pool = pool_name(running, cid);
-		struct rotation_use use;
-		int err;
+	int err = 0;
 
-		if (is_kept(running, cid, after))
-			continue;
-		err = rotation_use(set, running, numbers, cid, &use);
-		if (err)
-			return reason_set(reason, REASON_UNKNOWN, "rotation", -err,
-					  "when CID config %u was used", cid->id);
-		if (!use.seen || use.quiet >= after->min_quiet)
-			continue;
-		reason_set(
-			reason, REASON_CONFIG_IN_USE, "rotation", 0,
-			"cid_configs id %u%s%s: routed a packet %.0f s ago, rotation.min_quiet is "
-			"%u s",
-			cid->id, pool[0] ? " of pool " : "", pool, use.quiet, after->min_quiet);
-		return -EBUSY;
-	}
-	return 0;
+	for (uint32_t i = 0; running && i < running->n_cids && !err; i++)
+		if (!is_kept(running, &running->cids[i], after))
+			err = check_quiet(set, running, numbers, &running->cids[i],
+					  after->min_quiet, reason);
+	/* An id that was dropped by force still has connections, whatever it is to mean now. */
+	for (uint32_t i = 0; running && i < after->n_cids && !err; i++)
+		if (!has_id(running, after->cids[i].id))
+			err = check_quiet(set, after, numbers, &after->cids[i], after->min_quiet,
+					  reason);
+	return err;
 }

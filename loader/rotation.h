@@ -24,7 +24,7 @@ int rotation_use(const struct map_set *set, const struct config *config, const j
 /*
  * Every config of `running` that `after` drops or gives another meaning (key, lengths) has to have been
  * quiet for after->min_quiet seconds. Else -EBUSY and REASON_CONFIG_IN_USE, naming the first that has
- * not. A tier that keeps no times (offload) refuses nothing.
+ * not. So has an id that is new in `after`, for it may have been dropped by force. A tier that keeps no times (offload) refuses nothing.
  */
 int rotation_check(const struct map_set *set, const struct config *running, const json_t *numbers,
 		   const struct config *after, struct reason *reason);

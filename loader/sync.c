@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lb/cipher.h"
+#include "recount.h"
 #include "sync.h"
 
 /* One table of a plan: `n` values of `size` octets, at index half * stride of its map. */
@@ -309,74 +310,6 @@ static void prune_egress(const struct map_set *set, uint32_t half)
 	free(servers);
 }
 
-static bool is_held(const json_t *before, json_int_t number)
-{
-	const char *name;
-	json_t *value;
-
-	json_object_foreach((json_t *)before, name, value)
-		if (json_integer_value(value) == number)
-			return true;
-	return false;
-}
-
-/*
- * A number that a new name got starts counting at zero. held: the numbers that another name has until
- * the turn, which can only be cleared after it; or those that nobody has, which are cleared before.
- */
-static void clear_new_counters(int fd, bool percpu, const json_t *before, json_t *now, bool held)
-{
-	const char *name;
-	json_t *number;
-
-	json_object_foreach(now, name, number)
-		if (!json_object_get(before, name) &&
-		    is_held(before, json_integer_value(number)) == held)
-			sync_zero_counts(fd, percpu, (uint32_t)json_integer_value(number));
-}
-
-/* A pool's CID configs begin anew with it, and so do the times they were last used at. */
-static void clear_new_pools(const struct map_set *set, const json_t *before, json_t *now, bool held)
-{
-	const uint64_t never = 0;
-	const char *name;
-	json_t *number;
-
-	json_object_foreach(now, name, number) {
-		if (json_object_get(before, name) ||
-		    is_held(before, json_integer_value(number)) != held)
-			continue;
-		for (uint32_t id = 0; id < LB_CONFIG_IDS; id++) {
-			uint32_t index = LB_CID_INDEX(json_integer_value(number), id);
-
-			sync_zero_counts(set->cid_stats, set->percpu, index);
-			if (set->cid_seen >= 0)
-				bpf_map_update_elem(set->cid_seen, &index, &never, BPF_ANY);
-		}
-	}
-}
-
-static void clear_counters(const struct map_set *set, const json_t *before, json_t *now, bool held)
-{
-	clear_new_counters(set->server_stats, set->percpu, json_object_get(before, "servers"),
-			   json_object_get(now, "servers"), held);
-	clear_new_counters(set->vip_stats, set->percpu, json_object_get(before, "vips"),
-			   json_object_get(now, "vips"), held);
-	clear_new_pools(set, json_object_get(before, "pools"), json_object_get(now, "pools"), held);
-}
-
-static json_t *running_numbers(const struct map_set *set)
-{
-	struct config *config = NULL;
-	struct reason ignored = {};
-	json_t *numbers = NULL;
-	uint32_t generation;
-
-	sync_read(set, &config, &numbers, &generation, &ignored);
-	config_free(config);
-	return numbers;
-}
-
 static int write_generation(const struct map_set *set, const struct plan *plan,
 			    const struct image *image, int n, uint32_t half, uint32_t number,
 			    const char *text, struct reason *reason)
@@ -420,22 +353,41 @@ static int turn(const struct map_set *set, uint32_t half, struct reason *reason)
 	return 0;
 }
 
+/* Keys of the generation that was: nobody needs them, so nobody shall find them. */
+static void forget_keys(const struct map_set *set, const struct plan *plan, uint32_t half)
+{
+	struct image image = { LB_MAP_CID_KEY, set->cid_key,	    NULL,
+			       plan->n_cids,   sizeof(*plan->keys), plan->n_cids };
+	void *zeros = calloc(image.n, image.size);
+
+	image.values = zeros;
+	if (zeros && set->cid_key >= 0)
+		write_half(&image, half);
+	free(zeros);
+}
+
 static int turn_to(const struct map_set *set, const struct plan *plan, const struct image *image,
 		   int n, const struct lb_meta *meta, const struct lb_generation *running,
 		   const char *text, struct reason *reason)
 {
-	json_t *before = running_numbers(set), *now = plan_numbers_json(plan);
-	uint32_t half = running->number ? !meta->active : 0;
+	uint32_t half = running->number ? !meta->active : 0, generation;
+	json_t *before = NULL, *now = plan_numbers_json(plan);
+	struct config *config = NULL;
+	struct reason ignored = {};
 	int err;
 
-	clear_counters(set, before, now, false);
+	sync_read(set, &config, &before, &generation, &ignored);
+	recount_before(set, before, now);
 	err = write_generation(set, plan, image, n, half, running->number + 1, text, reason);
 	if (!err)
 		err = turn(set, half, reason);
-	if (!err)
-		clear_counters(set, before, now, true);
+	if (!err) {
+		recount_after(set, config, before, plan, now);
+		forget_keys(set, plan, !half);
+	}
 	if (running->number || !err)
 		prune_egress(set, err ? meta->active : half);
+	config_free(config);
 	json_decref(now);
 	json_decref(before);
 	return err;

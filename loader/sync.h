@@ -43,6 +43,9 @@ int sync_read(const struct map_set *set, struct config **config, json_t **number
 int sync_apply(const struct map_set *set, const struct plan *plan, bool dry_run,
 	       uint32_t *generation, bool *changed, struct reason *reason);
 
+/* Counters and times of maps whose place others take; the numbers must be the same in both. */
+void sync_carry(const struct map_set *from, const struct map_set *to);
+
 /* Counters, summed over CPUs; counts has room for n entries from index 0. */
 int sync_counts(int fd, bool percpu, uint32_t n, struct lb_count *counts);
 int sync_zero_counts(int fd, bool percpu, uint32_t index);

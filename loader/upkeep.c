@@ -33,7 +33,7 @@ static void tell_failure(const char *what, const struct reason *reason)
 
 static void add_interface(struct upkeep *upkeep, const struct config_interface *wanted)
 {
-	upkeep->list[upkeep->n++] = (struct upkeep_interface){ .wanted = *wanted };
+	upkeep->list[upkeep->n++] = (struct upkeep_interface){ .wanted = *wanted, .owed = true };
 }
 
 int upkeep_init(struct upkeep *upkeep, struct config *config, struct reason *reason)
@@ -166,6 +166,8 @@ static int attach_one(struct upkeep *upkeep, struct upkeep_interface *site, stru
 	walk_free(&walk);
 	site->ifindex = error ? 0 : ifindex;
 	site->failure = error ? reason->code : REASON_NONE;
+	site->owed = error;
+	memset(site->foreign, 0, sizeof(site->foreign));
 	return error;
 }
 
@@ -179,7 +181,10 @@ int upkeep_attach(struct upkeep *upkeep, int timeout_ms, struct reason *reason)
 	return error;
 }
 
-/* Into every tier that is attached on the interface, by whomever. */
+/*
+ * Into every tier that is attached on the interface, by whomever; not over what somebody else applied,
+ * but dry_run asks about that too.
+ */
 static int apply_one(struct upkeep *upkeep, const struct upkeep_interface *site,
 		     const struct config *config, bool dry_run, struct reason *reason)
 {
@@ -199,6 +204,8 @@ static int apply_one(struct upkeep *upkeep, const struct upkeep_interface *site,
 		};
 		struct apply_result result = {};
 
+		if (!dry_run && site->foreign[list[i].tier])
+			continue;
 		error = apply_config(&list[i], config, &request, &result, reason);
 		if (!error && !dry_run)
 			tell_applied(upkeep, site->wanted.name, list[i].tier, &result);
@@ -221,10 +228,12 @@ static void update_one(struct upkeep *upkeep, struct upkeep_interface *site)
 		site->ifindex = 0;
 		return;
 	}
-	if (ifindex != site->ifindex)
+	if (ifindex != site->ifindex) {
 		error = attach_one(upkeep, site, &reason);
-	else
+	} else {
 		error = apply_one(upkeep, site, upkeep->config, false, &reason);
+		site->owed = site->owed && error;
+	}
 	site->failure = error ? reason.code : REASON_NONE;
 	if (error && reason.code != told)
 		tell_failure(reason.what[0] ? reason.what : site->wanted.name, &reason);
@@ -277,16 +286,12 @@ static void tell_removed(const struct upkeep *before, const struct upkeep *after
 	}
 }
 
-int upkeep_change(struct upkeep *upkeep, struct config *config, struct reason *reason)
+/* From here on it is the new configuration's interfaces. Takes it over, also on failure. */
+static int exchange(struct upkeep *upkeep, struct config *config, struct reason *reason)
 {
 	struct upkeep next;
-	int error = try_change(upkeep, config, reason);
+	int error = upkeep_init(&next, config, reason);
 
-	if (error) {
-		config_free(config);
-		return error;
-	}
-	error = upkeep_init(&next, config, reason);
 	if (error)
 		return error;
 	for (uint32_t i = 0; i < next.n; i++) {
@@ -303,6 +308,84 @@ int upkeep_change(struct upkeep *upkeep, struct config *config, struct reason *r
 	upkeep_free(upkeep);
 	*upkeep = next;
 	return 0;
+}
+
+int upkeep_change(struct upkeep *upkeep, struct config *config, struct reason *reason)
+{
+	int error = try_change(upkeep, config, reason);
+
+	if (error) {
+		config_free(config);
+		return error;
+	}
+	return exchange(upkeep, config, reason);
+}
+
+/* What to compare with what runs. */
+struct comparison {
+	const char *path;
+	json_t *ours;
+	json_t *file; /* as it is now, NULL: not read yet, or it has errors */
+	bool tell; /* the file was read, so what is not in it either is somebody else's */
+	bool strange; /* something runs that is not ours and has not been told about */
+	bool from_file; /* the file of now runs somewhere */
+};
+
+static void compare_one(struct upkeep_interface *site, const struct attachment *attachment,
+			struct comparison *comparison)
+{
+	uint32_t generation, *foreign = &site->foreign[attachment->tier];
+	struct config *config = NULL;
+	struct reason ignored = {}; /* apply_config() reads the same and tells */
+	json_t *running;
+
+	if (sync_read(&attachment->maps, &config, NULL, &generation, &ignored))
+		return;
+	running = config ? config_to_json(config) : NULL;
+	config_free(config);
+	if (!running || json_equal(running, comparison->ours)) {
+		*foreign = 0;
+	} else if (comparison->file && json_equal(running, comparison->file)) {
+		*foreign = 0;
+		comparison->from_file = true;
+	} else if (*foreign != generation) {
+		comparison->strange = true;
+		if (comparison->tell) {
+			log_warn("%s: %s: generation %u was applied by somebody else from another "
+				 "file; leaving it alone; SIGHUP applies %s again",
+				 site->wanted.name, tiers[attachment->tier].name, generation,
+				 comparison->path);
+			*foreign = generation;
+		}
+	}
+	json_decref(running);
+}
+
+static void compare_all(struct upkeep *upkeep, struct comparison *comparison)
+{
+	for (uint32_t i = 0; i < upkeep->n; i++) {
+		struct upkeep_interface *site = &upkeep->list[i];
+		struct reason ignored = {};
+		struct attachment *list;
+		size_t n;
+
+		/* What is not ours yet is going to be, and another interface is attached anew. */
+		if (site->owed || site->ifindex != if_nametoindex(site->wanted.name) ||
+		    attach_list(site->wanted.name, &list, &n, &ignored))
+			continue;
+		for (size_t j = 0; j < n; j++)
+			compare_one(site, &list[j], comparison);
+		attach_list_free(list, n);
+	}
+}
+
+/* Also where it does not run yet, but not over what is somebody else's. */
+static int take_over(struct upkeep *upkeep, struct config *config, struct reason *reason)
+{
+	struct upkeep before = *upkeep;
+
+	(void)before;
+	return exchange(upkeep, config, reason);
 }
 
 bool upkeep_incomplete(const struct upkeep *upkeep)

@@ -10,11 +10,14 @@
 
 #include "config.h"
 #include "reason.h"
+#include "tier.h"
 
 struct upkeep_interface {
 	struct config_interface wanted;
 	uint32_t ifindex; /* that it is attached on, 0: it is not */
 	enum reason_code failure; /* that has been told about already */
+	bool owed; /* the configuration has still to get there, whatever runs */
+	uint32_t foreign[TIER_COUNT]; /* generation somebody else applied, left alone; 0: none */
 };
 
 struct upkeep {
@@ -32,6 +35,12 @@ void upkeep_free(struct upkeep *upkeep);
 
 /* Attaches all, with timeout_ms for next hops in total. The first failure ends it. */
 int upkeep_attach(struct upkeep *upkeep, int timeout_ms, struct reason *reason);
+/*
+ * Somebody else may have applied meanwhile. What came from the file, which load() reads as it is now
+ * (NULL: it has errors), is taken over; anything else is left alone until upkeep_change().
+ */
+void upkeep_compare(struct upkeep *upkeep, const char *path,
+		    struct config *(*load)(const char *path));
 /* The ways may have changed, or an interface has gone or come back: brings everything up to date. */
 void upkeep_update(struct upkeep *upkeep);
 /*

@@ -110,7 +110,6 @@ static LB_INLINE void lb_cid_join(const struct lb_cid_key *key, const struct lb_
 				  const struct lb_cid_half *right, __u64 *high, __u64 *low)
 {
 	__u32 shift = key->join_shift & 127;
-	__u64 tail = (__u64)right->low << 48;
 
 	*high = left->high;
 	*low = (__u64)left->low << 48;
@@ -121,7 +120,7 @@ static LB_INLINE void lb_cid_join(const struct lb_cid_key *key, const struct lb_
 		return;
 	}
 	*high |= right->high >> shift;
-	*low |= right->high << ((64 - shift) & 63) | tail >> shift;
+	*low |= right->high << ((64 - shift) & 63);
 }
 
 /* Passes 4, 3, 2 give the left half; with it the server id, unless that reaches into the right. */
