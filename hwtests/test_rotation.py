@@ -292,6 +292,61 @@ def test_id_with_another_meaning_counts_anew(stage: Stage) -> None:
     stage.apply(stage.config(entry(OLD), entry(MARK)))
 
 
+def test_reload_is_no_way_around(stage: Stage, tier: HostTier) -> None:
+    """New maps take over what the old ones knew, and hold the new file against it."""
+    stage.arrives(OLD, 2)
+    before = stage.shown_one(0)["packets"], stage.shown_one(1)["packets"]
+    other = stage.write(stage.config(entry(NEW), entry(MARK)))
+    told = stage.loader("attach", stage.bed.lb_interface, "-t", tier, "--reload", "-c", other,
+                        check=False)
+    assert told.returncode == 1 and "min_quiet" in told.stderr, told.stderr
+    stage.arrives(OLD, 3)
+    same = stage.write(stage.config(entry(OLD), entry(MARK)))
+    stage.loader("attach", stage.bed.lb_interface, "-t", tier, "--reload", "-c", same)
+    told_now = stage.shown_one(0)
+    assert told_now["packets"] == before[0] + 1 and told_now["removable"] is False
+    stage.refused(stage.config(entry(NEW), entry(MARK)))
+    stage.arrives(OLD, 2)
+
+
+def test_renamed_pool_keeps_the_time(stage: Stage) -> None:
+    """Its connections go on, whatever it is called."""
+    stage.arrives(OLD, 1)
+    renamed = stage.config(entry(OLD), entry(MARK))
+    renamed["pools"][0]["name"] = renamed["vips"][0]["pool"] = "shop"
+    stage.apply(renamed)
+    assert stage.shown_one(0)["removable"] is False
+    stage.refused(stage.config(entry(NEW), entry(MARK)))
+
+
+def test_id_that_was_dropped_by_force_is_not_given_away(stage: Stage) -> None:
+    stage.arrives(OLD, 1)
+    stage.apply(stage.config(entry(MARK)), "--force")
+    stage.refused(stage.config(entry(NEW), entry(MARK)))
+    stage.apply(stage.config(entry(NEW), entry(MARK)), "--force")
+    assert stage.shown_one(0)["packets"] == 0
+
+
+def test_retired_keys_leave_the_kernel(stage: Stage, tier: HostTier) -> None:
+    """Only the generation that packets use has keys."""
+    def held() -> set[str]:
+        pin = f"/sys/fs/bpf/shunt/abi1/{stage.bed.lb_interface}/{tier}/cid_key_map"
+        dump = stage.bed.lb.run(["bpftool", "-j", "map", "dump", "pinned", pin]).stdout
+        return {"".join(octet[2:] for octet in element["value"][:16])
+                for element in json.loads(dump)}
+
+    def first_round_key(key: bytes) -> str:
+        # The first four words are the key itself, each in the machine's order.
+        return b"".join(key[at:at + 4][::-1] for at in range(0, 16, 4)).hex()
+
+    assert OLD.key and NEW.key
+    assert first_round_key(OLD.key) in held()
+    stage.apply(stage.config(entry(NEW), entry(MARK)))
+    assert first_round_key(NEW.key) in held() and first_round_key(OLD.key) not in held()
+    stage.apply(stage.config(entry(MARK)))
+    assert held() == {"00" * 16}
+
+
 def test_no_key_is_told(stage: Stage) -> None:
     """By no command, in no form."""
     stage.arrives(OLD, 1)
