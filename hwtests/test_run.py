@@ -141,6 +141,12 @@ def running_generation(service: Service) -> int:
     return generation
 
 
+def move(bed: Bed, host: Host, mac: str) -> None:
+    """The balancer learns another MAC address of the host, which also takes it."""
+    host.node.ip(f"link set {host.interface} address {mac}")
+    bed.lb.ip(f"neigh replace {host.address4} lladdr {mac} dev {host.lb_interface} nud permanent")
+
+
 @pytest.fixture
 def traffic(bed: Bed) -> Iterator[Traffic]:
     made = Traffic(bed)
@@ -319,6 +325,54 @@ def test_reload_of_a_file_that_does_not_fit(bed: Bed, loader: Loader, traffic: T
         assert "too small" in line and "limits.servers" in line
         traffic.arrives(1, bed.servers[0])
         assert running_generation(service) == 1
+
+
+def test_an_apply_of_the_file_is_taken_over(bed: Bed, service: Service, traffic: Traffic) -> None:
+    first = bed.servers[0]
+    service.config["vips"].append({"name": "alt", "address": bed.vip4, "port": 444, "pool": "web"})
+    service.loader.write_config(service.config, service.file)
+    service.loader("apply", "-c", service.file)
+    assert running_generation(service) == 2
+    for generation, new in ((3, "02:00:00:00:aa:04"), (4, "02:00:00:00:aa:05")):
+        move(bed, first, new)
+        service.generation(generation)
+        for port in (PORT, 444):
+            assert traffic.arrives(1, first, port=port) == new
+    assert running_generation(service) == 4
+    log = service.process.stderr.read_text()
+    assert log.count("took over the configuration that was applied meanwhile") == 1
+    assert "somebody else" not in log
+
+
+def test_an_apply_of_another_file_is_left_alone(bed: Bed, service: Service, traffic: Traffic,
+                                                tmp_path: Path) -> None:
+    """Not undone by what the network does, said once for each; SIGHUP brings the own file back."""
+    first = bed.servers[0]
+    other = json.loads(json.dumps(service.config))
+    for generation, port in ((2, 444), (3, 445)):
+        other["vips"][0]["port"] = port
+        service.loader("apply", "--force", "-c",
+                       service.loader.write_config(other, tmp_path / "other.yaml"))
+        move(bed, first, f"02:00:00:00:ab:{port % 256:02x}")
+        assert service.says("applied by somebody else").endswith(
+            f"lb0: generic: generation {generation} was applied by somebody else from another "
+            f"file; leaving it alone; SIGHUP applies {service.file} again")
+        move(bed, first, first.mac)
+        bed.lb.ip(f"route add {first.address4}/32 via {bed.servers[1].address4}",
+                  f"route del {first.address4}/32")
+        service.process.wait_ready()
+        assert running_generation(service) == generation
+        traffic.arrives(1, first, port=port)
+        traffic.lost(1)
+    assert service.process.stderr.read_text().count("somebody else") == 2
+    service.reload(service.config)
+    service.generation(4)
+    assert traffic.arrives(1, first) == first.mac
+    traffic.lost(1, port=445)
+    move(bed, first, "02:00:00:00:aa:06")
+    service.generation(5)
+    assert traffic.arrives(1, first) == "02:00:00:00:aa:06"
+    assert service.process.stderr.read_text().count("somebody else") == 2
 
 
 def test_reload_with_other_interfaces(bed: Bed, service: Service) -> None:

@@ -90,6 +90,8 @@ const struct cli_command cmd_run = {
 	.summary = "the service: attach, apply, follow routes and neighbours",
 	.details =
 		"Stays in the foreground. SIGHUP reads the file again; a file with errors changes nothing.\n"
+		"What apply brought from the file meanwhile is taken over; what it brought from another\n"
+		"file is left alone, with a warning, until SIGHUP.\n"
 		"SIGTERM ends the service and leaves the data path as it is.",
 	.options = run_options,
 	.options_size = sizeof(struct run_arguments),

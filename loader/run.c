@@ -125,12 +125,6 @@ static void follow(struct service *service)
 		log_error("%s: %s", reason.what, strerror(reason.error));
 }
 
-static void update(struct service *service)
-{
-	follow(service);
-	upkeep_update(&service->upkeep);
-}
-
 static struct config *load(const char *path)
 {
 	struct config_findings findings = {};
@@ -151,6 +145,19 @@ static struct config *load(const char *path)
 		config = NULL;
 	}
 	return config;
+}
+
+static void update(struct service *service)
+{
+	follow(service);
+	upkeep_update(&service->upkeep);
+}
+
+/* The network has changed, which is no reason to undo what somebody else applied. */
+static void catch_up(struct service *service)
+{
+	upkeep_compare(&service->upkeep, service->path, load);
+	update(service);
 }
 
 static void reload(struct service *service)
@@ -210,13 +217,13 @@ static void on_event(struct service *service, int fd)
 	} else if (fd == service->settle) {
 		clear_timer(fd);
 		service->settling = false;
-		update(service);
+		catch_up(service);
 		tell_ready(service);
 	} else if (fd == service->refresh) {
 		clear_timer(fd);
 		nexthop_watch_refresh(service->watch);
 		if (upkeep_incomplete(&service->upkeep))
-			update(service);
+			catch_up(service);
 	} else {
 		on_netlink(service);
 	}

@@ -286,8 +286,20 @@ static void tell_removed(const struct upkeep *before, const struct upkeep *after
 	}
 }
 
-/* From here on it is the new configuration's interfaces. Takes it over, also on failure. */
-static int exchange(struct upkeep *upkeep, struct config *config, struct reason *reason)
+static bool is_foreign(const struct upkeep_interface *site)
+{
+	for (enum tier tier = 0; tier < TIER_COUNT; tier++)
+		if (site->foreign[tier])
+			return true;
+	return false;
+}
+
+/*
+ * From here on it is the new configuration's interfaces. over_all: it goes over what somebody else
+ * applied too. Takes the configuration over, also on failure.
+ */
+static int exchange(struct upkeep *upkeep, struct config *config, bool over_all,
+		    struct reason *reason)
 {
 	struct upkeep next;
 	int error = upkeep_init(&next, config, reason);
@@ -295,12 +307,18 @@ static int exchange(struct upkeep *upkeep, struct config *config, struct reason 
 	if (error)
 		return error;
 	for (uint32_t i = 0; i < next.n; i++) {
-		const struct upkeep_interface *before = find(upkeep, next.list[i].wanted.name);
+		struct upkeep_interface *site = &next.list[i];
+		const struct upkeep_interface *before = find(upkeep, site->wanted.name);
+		bool spare = before && !over_all && is_foreign(before);
 
 		/* Without an ifindex the update attaches again, which adopts what is there. */
-		if (before && before->failure == REASON_NONE &&
-		    same_wish(&before->wanted, &next.list[i].wanted))
-			next.list[i].ifindex = before->ifindex;
+		if (spare || (before && before->failure == REASON_NONE &&
+			      same_wish(&before->wanted, &site->wanted)))
+			site->ifindex = before->ifindex;
+		if (spare) {
+			memcpy(site->foreign, before->foreign, sizeof(site->foreign));
+			site->owed = false;
+		}
 	}
 	json_decref(next.unresolved);
 	next.unresolved = json_incref(upkeep->unresolved);
@@ -318,7 +336,7 @@ int upkeep_change(struct upkeep *upkeep, struct config *config, struct reason *r
 		config_free(config);
 		return error;
 	}
-	return exchange(upkeep, config, reason);
+	return exchange(upkeep, config, true, reason);
 }
 
 /* What to compare with what runs. */
@@ -379,13 +397,29 @@ static void compare_all(struct upkeep *upkeep, struct comparison *comparison)
 	}
 }
 
-/* Also where it does not run yet, but not over what is somebody else's. */
-static int take_over(struct upkeep *upkeep, struct config *config, struct reason *reason)
+void upkeep_compare(struct upkeep *upkeep, const char *path,
+		    struct config *(*load)(const char *path))
 {
-	struct upkeep before = *upkeep;
+	struct comparison comparison = { .path = path, .ours = config_to_json(upkeep->config) };
+	struct reason reason = {};
+	struct config *config;
 
-	(void)before;
-	return exchange(upkeep, config, reason);
+	compare_all(upkeep, &comparison);
+	if (comparison.strange) {
+		config = load(path);
+		comparison.file = config ? config_to_json(config) : NULL;
+		comparison.tell = true;
+		compare_all(upkeep, &comparison);
+		if (!comparison.from_file)
+			config_free(config);
+		else if (exchange(upkeep, config, false, &reason))
+			tell_failure(path, &reason);
+		else
+			log_info("%s: took over the configuration that was applied meanwhile",
+				 path);
+	}
+	json_decref(comparison.ours);
+	json_decref(comparison.file);
 }
 
 bool upkeep_incomplete(const struct upkeep *upkeep)
