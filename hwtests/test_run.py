@@ -375,6 +375,29 @@ def test_an_apply_of_another_file_is_left_alone(bed: Bed, service: Service, traf
     assert service.process.stderr.read_text().count("somebody else") == 2
 
 
+def test_one_interface_of_two_is_left_alone(bed: Bed, loader: Loader, tmp_path: Path) -> None:
+    """attach brings a file to one. The other is followed on, and takes what the file then says."""
+    first, second = bed.servers
+    config = base_config(bed)
+    config["interfaces"].append({"name": second.lb_interface, "tier": "generic"})
+    other = json.loads(json.dumps(config))
+    other["vips"][0]["port"] = 444
+    with Service(bed, loader, config=config) as service:
+        loader("attach", "lb0", "-c", loader.write_config(other, tmp_path / "other.yaml"))
+        move(bed, first, "02:00:00:00:aa:07")
+        service.says("lb0: generic: generation 2 was applied by somebody else")
+        service.says(f"{second.lb_interface}: generic: generation 2,")
+        config["vips"][0]["port"] = 445
+        loader("attach", second.lb_interface, "-c", loader.write_config(config, service.file))
+        move(bed, first, "02:00:00:00:aa:08")
+        service.says("took over the configuration")
+        service.says(f"{second.lb_interface}: generic: generation 4,")
+        shown = loader.json("show", "vips")["tiers"]
+        assert {entry["interface"]: entry["vips"][0]["port"] for entry in shown} == {
+            "lb0": 444, second.lb_interface: 445}
+        assert service.process.stderr.read_text().count("somebody else") == 1
+
+
 def test_reload_with_other_interfaces(bed: Bed, service: Service) -> None:
     name = bed.servers[0].lb_interface
     service.config["interfaces"] = [{"name": name, "tier": "generic"}]
