@@ -8,10 +8,40 @@
 
 #define LEAST_RANDOM 7 /* draft section 3.2: at least eight octets of CID without a config */
 
+static void *map(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
 static void let_go(struct shunt_cid *s)
 {
+	if (s->mark)
+		munmap(s->mark, sizeof(*s->mark));
 	explicit_bzero(s, sizeof(*s));
 	munmap(s, sizeof(*s));
+}
+
+/*
+ * A page and not the process's number, for in another PID namespace the child can have the same. A
+ * kernel that cannot wipe pages leaves only the number.
+ */
+static int mark_owner(struct shunt_cid *s)
+{
+	s->mark = map(sizeof(*s->mark));
+	if (!s->mark)
+		return -1;
+	if (madvise(s->mark, sizeof(*s->mark), MADV_WIPEONFORK))
+		s->pid = getpid();
+	*s->mark = 1;
+	return 0;
+}
+
+/* Asked before any lock is taken: in a child a thread may hold it that does not exist there. */
+static bool forked(const struct shunt_cid *s)
+{
+	return !*s->mark || (s->pid && s->pid != getpid());
 }
 
 /* glibc's default lets readers that never pause keep a rotation out for good. */
@@ -31,18 +61,16 @@ static int init_lock(pthread_rwlock_t *lock)
 
 static struct shunt_cid *make_handle(void)
 {
-	struct shunt_cid *s =
-		mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct shunt_cid *s = map(sizeof(*s));
 
-	if (s == MAP_FAILED)
+	if (!s)
 		return NULL;
 	/* A kernel that cannot leave pages out of core files is no reason not to serve. */
 	(void)madvise(s, sizeof(*s), MADV_DONTDUMP);
-	if (init_lock(&s->lock)) {
+	if (mark_owner(s) || init_lock(&s->lock)) {
 		let_go(s);
 		return NULL;
 	}
-	s->owner = getpid();
 	s->active = SHUNT_CID_UNCONFIGURED;
 	s->random_length = 1 + LEAST_RANDOM;
 	return s;
@@ -72,11 +100,16 @@ int shunt_cid_open(const struct shunt_cid_config *config, struct shunt_cid **ope
 
 void shunt_cid_close(struct shunt_cid *s)
 {
+	bool child;
+
 	if (!s)
 		return;
+	child = forked(s);
 	for (int i = 0; i < LB_CONFIG_IDS; i++)
-		shunt_cid_drop_(&s->configs[i], s->owner == getpid());
-	pthread_rwlock_destroy(&s->lock);
+		shunt_cid_drop_(&s->configs[i], !child);
+	/* A thread of the parent may have held it, and one that is held must not be destroyed. */
+	if (!child)
+		pthread_rwlock_destroy(&s->lock);
 	let_go(s);
 }
 
@@ -86,6 +119,8 @@ int shunt_cid_add_config(struct shunt_cid *s, const struct shunt_cid_config *con
 
 	if (!s || !config)
 		return SHUNT_CID_ERR_ARGUMENT;
+	if (forked(s))
+		return SHUNT_CID_ERR_FORKED;
 	error = shunt_cid_check_(config);
 	if (error)
 		return error;
@@ -106,6 +141,8 @@ int shunt_cid_activate(struct shunt_cid *s, unsigned int config_id)
 
 	if (!s)
 		return SHUNT_CID_ERR_ARGUMENT;
+	if (forked(s))
+		return SHUNT_CID_ERR_FORKED;
 	if (config_id > SHUNT_CID_UNCONFIGURED)
 		return SHUNT_CID_ERR_CONFIG_ID;
 	pthread_rwlock_wrlock(&s->lock);
@@ -123,6 +160,8 @@ int shunt_cid_retire(struct shunt_cid *s, unsigned int config_id)
 
 	if (!s)
 		return SHUNT_CID_ERR_ARGUMENT;
+	if (forked(s))
+		return SHUNT_CID_ERR_FORKED;
 	if (config_id >= LB_CONFIG_IDS)
 		return SHUNT_CID_ERR_CONFIG_ID;
 	pthread_rwlock_wrlock(&s->lock);
@@ -131,7 +170,7 @@ int shunt_cid_retire(struct shunt_cid *s, unsigned int config_id)
 	else if (!s->configs[config_id].held)
 		error = SHUNT_CID_ERR_NOT_HELD;
 	else
-		shunt_cid_drop_(&s->configs[config_id], s->owner == getpid());
+		shunt_cid_drop_(&s->configs[config_id], true);
 	pthread_rwlock_unlock(&s->lock);
 	return error;
 }
@@ -151,6 +190,8 @@ unsigned int shunt_cid_active(const struct shunt_cid *s)
 {
 	unsigned int active;
 
+	if (forked(s))
+		return SHUNT_CID_UNCONFIGURED;
 	look(s);
 	active = s->active;
 	looked(s);
@@ -169,7 +210,7 @@ size_t shunt_cid_length(const struct shunt_cid *s, unsigned int config_id)
 {
 	size_t length;
 
-	if (config_id > SHUNT_CID_UNCONFIGURED)
+	if (config_id > SHUNT_CID_UNCONFIGURED || forked(s))
 		return 0;
 	look(s);
 	length = length_of(s, config_id);
@@ -197,8 +238,6 @@ static int issue(struct shunt_cid *s, unsigned int config_id, uint8_t *cid, size
 		return SHUNT_CID_ERR_ROOM;
 	if (config_id == SHUNT_CID_UNCONFIGURED)
 		error = shunt_cid_make_random_(cid, needed);
-	else if (s->configs[config_id].keyed && s->owner != getpid())
-		error = SHUNT_CID_ERR_FORKED;
 	else
 		error = shunt_cid_make_(&s->configs[config_id], cid);
 	if (!error)
@@ -212,6 +251,8 @@ int shunt_cid_issue(struct shunt_cid *s, uint8_t *cid, size_t *length)
 
 	if (!s || !cid || !length)
 		return SHUNT_CID_ERR_ARGUMENT;
+	if (forked(s))
+		return SHUNT_CID_ERR_FORKED;
 	look(s);
 	error = issue(s, s->active, cid, length);
 	looked(s);
@@ -224,6 +265,8 @@ int shunt_cid_issue_under(struct shunt_cid *s, unsigned int config_id, uint8_t *
 
 	if (!s || !cid || !length)
 		return SHUNT_CID_ERR_ARGUMENT;
+	if (forked(s))
+		return SHUNT_CID_ERR_FORKED;
 	if (config_id > SHUNT_CID_UNCONFIGURED)
 		return SHUNT_CID_ERR_CONFIG_ID;
 	look(s);
@@ -238,6 +281,8 @@ int shunt_cid_left(struct shunt_cid *s, unsigned int config_id, uint64_t *left)
 
 	if (!s || !left)
 		return SHUNT_CID_ERR_ARGUMENT;
+	if (forked(s))
+		return SHUNT_CID_ERR_FORKED;
 	if (config_id > SHUNT_CID_UNCONFIGURED)
 		return SHUNT_CID_ERR_CONFIG_ID;
 	look(s);
@@ -259,6 +304,8 @@ int shunt_cid_decode(struct shunt_cid *s, const uint8_t *cid, size_t length,
 	if (!s || (!cid && length) || !info)
 		return SHUNT_CID_ERR_ARGUMENT;
 	memset(info, 0, sizeof(*info));
+	if (forked(s))
+		return SHUNT_CID_ERR_FORKED;
 	if (!length)
 		return 0;
 	config_id = lb_cid_config_id(cid[0]);

@@ -47,7 +47,9 @@ struct shunt_cid {
 	pthread_rwlock_t lock; /* over active and which configs are held */
 	unsigned int active;
 	size_t random_length; /* of connection IDs without a config */
-	pid_t owner; /* another process would count on from the same nonce */
+	/* A page of its own that fork() leaves zero in the child, who would count on from here. */
+	uint8_t *mark;
+	pid_t pid; /* the process, where the kernel has no such pages; else 0 */
 	struct held_config configs[LB_CONFIG_IDS];
 };
 

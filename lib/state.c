@@ -70,12 +70,14 @@ static bool read_record(const char *line, struct record *record)
 	return true;
 }
 
-/* 0 and *found, or an error; a file of another key is as good as an empty one. */
+/*
+ * 0 and *found, or an error. A file of another key is refused: going over one of its two lines would
+ * leave the older one to its own key, which would then count again from there.
+ */
 static int read_file(struct cid_counter *counter, bool *found)
 {
 	char text[2 * LINE + 1] = "";
 	ssize_t got = pread(counter->state.fd, text, sizeof(text) - 1, 0);
-	size_t sound = 0;
 	struct record record;
 
 	if (got < 0)
@@ -83,10 +85,10 @@ static int read_file(struct cid_counter *counter, bool *found)
 	for (size_t slot = 0; slot < 2; slot++) {
 		if ((size_t)got < (slot + 1) * LINE || !read_record(text + slot * LINE, &record))
 			continue;
-		sound++;
-		if (record.check != counter->state.check || record.length != counter->length ||
-		    record.reserved > counter->limit)
-			continue;
+		if (record.check != counter->state.check || record.length != counter->length)
+			return SHUNT_CID_ERR_STATE_OTHER;
+		if (record.reserved > counter->limit)
+			return SHUNT_CID_ERR_STATE_DAMAGED;
 		if (*found && record.write < counter->state.writes)
 			continue;
 		memcpy(counter->start, record.start, counter->length);
@@ -94,13 +96,12 @@ static int read_file(struct cid_counter *counter, bool *found)
 		counter->state.writes = record.write;
 		*found = true;
 	}
+	if (*found)
+		return 0;
 	/* So that the first line of a new file comes first. */
-	if (!*found)
-		counter->state.writes = 1;
+	counter->state.writes = 1;
 	/* Zeros only: made, and never synced before the machine went down. */
-	if (!sound && got && strnlen(text, (size_t)got))
-		return SHUNT_CID_ERR_STATE_DAMAGED;
-	return 0;
+	return got && strnlen(text, (size_t)got) ? SHUNT_CID_ERR_STATE_DAMAGED : 0;
 }
 
 /* A file that was never told to its folder could be gone after a crash, and the count with it. */

@@ -38,7 +38,7 @@ const char *shunt_cid_strerror(int error)
 	case SHUNT_CID_ERR_MEMORY:
 		return "out of memory";
 	case SHUNT_CID_ERR_FORKED:
-		return "opened before fork(), would repeat nonces: open it in the process that uses it";
+		return "opened before fork(): of no use in the child, which would repeat nonces; open it there";
 	case SHUNT_CID_ERR_STATE_CLEAR:
 		return "a clear config counts no nonces: it takes no state file";
 	case SHUNT_CID_ERR_STATE_OPEN:
@@ -48,14 +48,18 @@ const char *shunt_cid_strerror(int error)
 	case SHUNT_CID_ERR_STATE_DAMAGED:
 		return "the state file is damaged or is something else: rotate to a config with another "
 		       "key before removing it";
+	case SHUNT_CID_ERR_STATE_OTHER:
+		return "the state file belongs to another key or nonce length: give each config its own";
 	case SHUNT_CID_ERR_STATE_WRITE:
 		return "the state file cannot be written; nothing is issued that it does not know";
 	case SHUNT_CID_ERR_KEY_OPEN:
 		return "the key file cannot be opened or read";
 	case SHUNT_CID_ERR_KEY_EXPOSED:
 		return "others than its owner can read the key file: chmod 600";
+	case SHUNT_CID_ERR_KEY_OWNER:
+		return "the key file belongs to a user who is neither root nor the server's";
 	case SHUNT_CID_ERR_KEY_FORM:
-		return "the key file holds neither 16 octets nor 32 hexadecimal digits";
+		return "the key file holds neither 16 octets nor 32 hexadecimal digits, or is cut off";
 	}
 	return "unknown error";
 }

@@ -56,6 +56,8 @@ enum shunt_cid_error {
 	SHUNT_CID_ERR_KEY_OPEN = -21, /* errno says why */
 	SHUNT_CID_ERR_KEY_EXPOSED = -22,
 	SHUNT_CID_ERR_KEY_FORM = -23,
+	SHUNT_CID_ERR_STATE_OTHER = -24,
+	SHUNT_CID_ERR_KEY_OWNER = -25,
 };
 
 /*
@@ -93,6 +95,7 @@ struct shunt_cid_info {
 	uint8_t worker[SHUNT_CID_MAX_WORKER];
 };
 
+/* For the process that opened it; its fork()ed child can only close it. */
 struct shunt_cid;
 
 /* With one config, which is active; NULL: without a config. */
@@ -106,7 +109,7 @@ int shunt_cid_add_config(struct shunt_cid *s, const struct shunt_cid_config *con
 int shunt_cid_activate(struct shunt_cid *s, unsigned int config_id);
 int shunt_cid_retire(struct shunt_cid *s, unsigned int config_id);
 
-/* The id of the active config, 7 if there is none. */
+/* The id of the active config, 7 if there is none, and in a child. */
 unsigned int shunt_cid_active(const struct shunt_cid *s);
 
 /*
@@ -122,8 +125,8 @@ int shunt_cid_decode(struct shunt_cid *s, const uint8_t *cid, size_t length,
 		     struct shunt_cid_info *info);
 
 /*
- * The length of the connection IDs of a config, 0 if it is not held. For the first octet of a short
- * header's connection ID: shunt_cid_length(s, octet >> 5).
+ * The length of the connection IDs of a config, 0 if it is not held, and in a child. For the first
+ * octet of a short header's connection ID: shunt_cid_length(s, octet >> 5).
  */
 size_t shunt_cid_length(const struct shunt_cid *s, unsigned int config_id);
 
@@ -133,7 +136,7 @@ unsigned int shunt_cid_rules(const struct shunt_cid *s);
 /* How many more can be issued under a config: UINT64_MAX if nobody will ever count so far. */
 int shunt_cid_left(struct shunt_cid *s, unsigned int config_id, uint64_t *left);
 
-/* A key from a file of 16 octets or 32 hexadecimal digits that only its owner can read. */
+/* A key from the caller's or root's file of 16 octets or 32 digits, closed to all but its owner. */
 int shunt_cid_read_key(const char *path, uint8_t *key);
 
 /* What is wrong and what to do; never NULL. */

@@ -303,7 +303,7 @@ static void test_refused(void **state)
 		assert_null(s);
 	}
 	assert_int_equal(shunt_cid_open(NULL, NULL), SHUNT_CID_ERR_ARGUMENT);
-	for (int error = 0; error >= SHUNT_CID_ERR_KEY_FORM; error--)
+	for (int error = 0; error >= SHUNT_CID_ERR_KEY_OWNER; error--)
 		assert_string_not_equal(shunt_cid_strerror(error), "unknown error");
 	assert_string_equal(shunt_cid_strerror(1), "unknown error");
 	shunt_cid_close(NULL);
@@ -319,9 +319,17 @@ static void write_key(const char *path, const char *text, size_t length, mode_t 
 	assert_int_equal(chmod(path, mode), 0);
 }
 
+static void expect_form(const char *path, const char *text, size_t length)
+{
+	uint8_t key[SHUNT_CID_KEY_LENGTH];
+
+	write_key(path, text, length, 0600);
+	assert_int_equal(shunt_cid_read_key(path, key), SHUNT_CID_ERR_KEY_FORM);
+}
+
 static void test_key_files(void **state)
 {
-	static const char hex[] = "000102030405060708090A0B0C0D0e0f\n";
+	static const char hex[] = "000102030405060708090A0B0C0D0e0f\r\n";
 	char path[] = "/tmp/shunt-cid-key-XXXXXX";
 	uint8_t key[SHUNT_CID_KEY_LENGTH], expected[SHUNT_CID_KEY_LENGTH];
 	int fd = mkstemp(path);
@@ -334,32 +342,76 @@ static void test_key_files(void **state)
 	write_key(path, (const char *)expected, 16, 0600);
 	assert_int_equal(shunt_cid_read_key(path, key), 0);
 	assert_memory_equal(key, expected, 16);
-	for (size_t length = 32; length <= 33; length++) {
+	for (size_t length = 32; length <= 34; length++) {
 		memset(key, 0xff, sizeof(key));
 		write_key(path, hex, length, 0400);
 		assert_int_equal(chmod(path, 0600), 0);
 		assert_int_equal(shunt_cid_read_key(path, key), 0);
 		assert_memory_equal(key, expected, 16);
 	}
-	write_key(path, hex, 31, 0600);
-	assert_int_equal(shunt_cid_read_key(path, key), SHUNT_CID_ERR_KEY_FORM);
-	write_key(path, "000102030405060708090a0b0c0d0e0g", 32, 0600);
-	assert_int_equal(shunt_cid_read_key(path, key), SHUNT_CID_ERR_KEY_FORM);
-	write_key(path, hex, 32, 0640);
-	assert_int_equal(shunt_cid_read_key(path, key), SHUNT_CID_ERR_KEY_EXPOSED);
+	write_key(path, "000102030405060708090a0b0c0d0e0f\n", 33, 0600);
+	assert_int_equal(shunt_cid_read_key(path, key), 0);
+	assert_memory_equal(key, expected, 16);
+	expect_form(path, hex, 0);
+	expect_form(path, hex, 31);
+	expect_form(path, "000102030405060708090a0b0c0d0e0g", 32);
+	expect_form(path, "000102030405060708090a0b0c0d0e0f\r\n\n", 35);
+	/* Cut off: in the middle, and with the line's end still there. */
+	expect_form(path, hex, 16);
+	expect_form(path, "000102030405060\n", 16);
+	expect_form(path, "00010203040506\r\n", 16);
+	write_key(path, "000102030405060g", 16, 0600);
+	assert_int_equal(shunt_cid_read_key(path, key), 0);
+	for (mode_t mode = 1; mode < 0100; mode <<= 1) {
+		write_key(path, hex, 32, 0600 | mode);
+		assert_int_equal(shunt_cid_read_key(path, key), SHUNT_CID_ERR_KEY_EXPOSED);
+	}
 	unlink(path);
 	assert_int_equal(shunt_cid_read_key(path, key), SHUNT_CID_ERR_KEY_OPEN);
 	assert_int_equal(shunt_cid_read_key("/", key), SHUNT_CID_ERR_KEY_FORM);
 }
 
+/* Root's is anybody's key; of another user's nobody knows who else has it. */
+static void test_owner_of_key_files(void **state)
+{
+	enum { NOBODY = 65534, SOMEBODY = 65533 };
+	char path[] = "/tmp/shunt-cid-key-XXXXXX";
+	uint8_t key[SHUNT_CID_KEY_LENGTH];
+	int fd;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	close(fd);
+	write_key(path, "000102030405060708090a0b0c0d0e0f", 32, 0600);
+	assert_int_equal(chown(path, NOBODY, (gid_t)-1), 0);
+	assert_int_equal(shunt_cid_read_key(path, key), SHUNT_CID_ERR_KEY_OWNER);
+	assert_int_equal(seteuid(NOBODY), 0);
+	assert_int_equal(shunt_cid_read_key(path, key), 0);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(chown(path, SOMEBODY, (gid_t)-1), 0);
+	assert_int_equal(shunt_cid_read_key(path, key), SHUNT_CID_ERR_KEY_OWNER);
+	assert_int_equal(chown(path, 0, (gid_t)-1), 0);
+	assert_int_equal(shunt_cid_read_key(path, key), 0);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vectors),	       cmocka_unit_test(test_all_pairs),
-		cmocka_unit_test(test_length_bits),    cmocka_unit_test(test_unlinkable),
-		cmocka_unit_test(test_workers),	       cmocka_unit_test(test_workers_never_meet),
-		cmocka_unit_test(test_without_config), cmocka_unit_test(test_rotation),
-		cmocka_unit_test(test_refused),	       cmocka_unit_test(test_key_files),
+		cmocka_unit_test(test_vectors),
+		cmocka_unit_test(test_all_pairs),
+		cmocka_unit_test(test_length_bits),
+		cmocka_unit_test(test_unlinkable),
+		cmocka_unit_test(test_workers),
+		cmocka_unit_test(test_workers_never_meet),
+		cmocka_unit_test(test_without_config),
+		cmocka_unit_test(test_rotation),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_key_files),
+		cmocka_unit_test(test_owner_of_key_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,8 @@
 #include "common.h"
 
 #include <errno.h>
+#include <sched.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -202,7 +204,7 @@ static void test_exhaustion_is_remembered(void **state)
 	must_issue(s, cid);
 	assert_int_equal(counter->reserved, counter->limit);
 	/* As a crash would leave it, but with the lock given back. */
-	s->owner = 0;
+	*s->mark = 0;
 	shunt_cid_close(s);
 	s = must_open(&config);
 	assert_int_equal(shunt_cid_issue(s, cid, &length), SHUNT_CID_ERR_EXHAUSTED);
@@ -251,22 +253,68 @@ static void test_damage(void **state)
 	shunt_cid_close(must_open(&config));
 }
 
-static void test_another_key_begins_anew(void **state)
+static size_t file_text(char *text, size_t room)
+{
+	FILE *f = fopen(file, "r");
+	size_t n;
+
+	assert_non_null(f);
+	n = fread(text, 1, room, f);
+	fclose(f);
+	return n;
+}
+
+/* Key A, then B, then A: with B's line over one of A's, A would go on from its older one. */
+static void test_file_of_another_key(void **state)
 {
 	struct shunt_cid_config config = kept_config();
-	const uint8_t other[SHUNT_CID_KEY_LENGTH] = "another key";
-	uint32_t first = live(1, false);
+	char before[512], after[512];
+	uint32_t first = live(10, false);
 	struct shunt_cid *s;
+	size_t n = file_text(before, sizeof(before));
 
 	(void)state;
-	config.key = other;
-	s = must_open(&config);
-	assert_int_equal(counter_of(s)->next, 0);
-	shunt_cid_close(s);
-	(void)first;
-	s = must_open(&config);
-	assert_memory_not_equal(counter_of(s)->start, "\0\0\0", 4);
-	shunt_cid_close(s);
+	config.key = (const uint8_t *)"another key\0\0\0\0";
+	assert_int_equal(shunt_cid_open(&config, &s), SHUNT_CID_ERR_STATE_OTHER);
+	config = make_config(4, 1, 5, true);
+	config.state_file = file;
+	assert_int_equal(shunt_cid_open(&config, &s), SHUNT_CID_ERR_STATE_OTHER);
+	assert_int_equal(file_text(after, sizeof(after)), n);
+	assert_memory_equal(before, after, n);
+	assert_int_equal(live(1, false), first + 10);
+	/* Torn, so that one line alone says whose it is: either is enough. */
+	config.key = (const uint8_t *)"another key\0\0\0\0";
+	for (long slot = 0; slot < 2; slot++) {
+		live(1, false);
+		damage(slot * (long)n / 2 + 20, "zz");
+		assert_int_equal(shunt_cid_open(&config, &s), SHUNT_CID_ERR_STATE_OTHER);
+	}
+}
+
+/* As two configs in turn at one file once left it: a line of each, and neither knows the other's. */
+static void test_file_of_two_keys(void **state)
+{
+	struct shunt_cid_config config = kept_config();
+	char mine[512], both[512];
+	struct shunt_cid *s;
+	size_t n;
+	FILE *f;
+
+	(void)state;
+	live(1, false);
+	n = file_text(mine, sizeof(mine));
+	unlink(file);
+	config.key = (const uint8_t *)"another key\0\0\0\0";
+	shunt_cid_close(must_open(&config));
+	assert_int_equal(file_text(both, sizeof(both)), n);
+	memcpy(both, mine, n / 2);
+	f = fopen(file, "w");
+	assert_non_null(f);
+	assert_int_equal(fwrite(both, 1, n, f), n);
+	fclose(f);
+	assert_int_equal(shunt_cid_open(&config, &s), SHUNT_CID_ERR_STATE_OTHER);
+	config.key = test_key;
+	assert_int_equal(shunt_cid_open(&config, &s), SHUNT_CID_ERR_STATE_OTHER);
 }
 
 static void test_state_file_is_busy(void **state)
@@ -303,26 +351,142 @@ static void test_full_disk_stops_issuing(void **state)
 	shunt_cid_close(s);
 }
 
+/* That every call in a child says so; a call that waits for a lock is ended by the alarm. */
+static bool refused_in_child(struct shunt_cid *s)
+{
+	struct shunt_cid_config config = make_config(5, 1, 4, false);
+	uint8_t cid[SHUNT_CID_MAX_LENGTH] = { 4 << 5 };
+	const uint8_t random[8] = { 7 << 5 };
+	struct shunt_cid_info info;
+	size_t length = sizeof(cid);
+	uint64_t left;
+	bool good;
+
+	alarm(10);
+	good = shunt_cid_issue(s, cid, &length) == SHUNT_CID_ERR_FORKED &&
+	       shunt_cid_issue_under(s, 4, cid, &length) == SHUNT_CID_ERR_FORKED &&
+	       shunt_cid_issue_under(s, 7, cid, &length) == SHUNT_CID_ERR_FORKED &&
+	       shunt_cid_decode(s, cid, 6, &info) == SHUNT_CID_ERR_FORKED &&
+	       info.owner == SHUNT_CID_UNKNOWN &&
+	       shunt_cid_decode(s, random, sizeof(random), &info) == SHUNT_CID_ERR_FORKED &&
+	       shunt_cid_left(s, 4, &left) == SHUNT_CID_ERR_FORKED &&
+	       shunt_cid_add_config(s, &config) == SHUNT_CID_ERR_FORKED &&
+	       shunt_cid_activate(s, 7) == SHUNT_CID_ERR_FORKED &&
+	       shunt_cid_retire(s, 4) == SHUNT_CID_ERR_FORKED && shunt_cid_active(s) == 7 &&
+	       shunt_cid_rules(s) == (SHUNT_CID_ONE_ONLY | SHUNT_CID_NO_MIGRATION) &&
+	       !shunt_cid_length(s, 4) && !shunt_cid_length(s, 7);
+	shunt_cid_close(s);
+	return good;
+}
+
+static void expect_good_end(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void expect_refused_in_child(struct shunt_cid *s)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid)
+		_exit(refused_in_child(s) ? 0 : 1);
+	expect_good_end(pid);
+}
+
 static void test_fork(void **state)
+{
+	struct shunt_cid_config config = kept_config();
+	struct shunt_cid *s = must_open(&config);
+	uint8_t cid[SHUNT_CID_MAX_LENGTH];
+	uint32_t first;
+
+	(void)state;
+	must_issue(s, cid);
+	first = nonce_of(cid);
+	expect_refused_in_child(s);
+	must_issue(s, cid);
+	assert_int_equal(nonce_of(cid), first + 1);
+	/* As where the kernel has no pages that it wipes. */
+	assert_int_equal(madvise(s->mark, 1, MADV_KEEPONFORK), 0);
+	s->pid = getpid();
+	expect_refused_in_child(s);
+	must_issue(s, cid);
+	assert_int_equal(nonce_of(cid), first + 2);
+	shunt_cid_close(s);
+}
+
+/* fork() copies only the thread that calls it, and the others' locks as they are. */
+static void test_fork_while_locked(void **state)
 {
 	struct shunt_cid_config config = make_config(4, 1, 4, true);
 	struct shunt_cid *s = must_open(&config);
+
+	(void)state;
+	pthread_rwlock_wrlock(&s->lock);
+	pthread_mutex_lock(&counter_of(s)->lock);
+	expect_refused_in_child(s);
+	pthread_mutex_unlock(&counter_of(s)->lock);
+	pthread_rwlock_unlock(&s->lock);
+	shunt_cid_close(s);
+}
+
+enum { NO_NAMESPACES = 77 };
+
+/* As the first process of a namespace: another one, for its child to be the first there. */
+static int first_of_another(void)
+{
+	struct shunt_cid_config config = make_config(4, 1, 4, true);
+	struct shunt_cid *s;
+	int status;
+	pid_t pid;
+
+	if (getpid() != 1 || shunt_cid_open(&config, &s))
+		return 1;
+	if (unshare(CLONE_NEWPID))
+		return NO_NAMESPACES;
+	pid = fork();
+	if (!pid)
+		_exit(getpid() == 1 && refused_in_child(s) ? 0 : 1);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return 1;
+	shunt_cid_close(s);
+	return status ? 1 : 0;
+}
+
+static int run_in_namespace(void)
+{
+	int status;
+	pid_t pid;
+
+	if (unshare(CLONE_NEWPID) && unshare(CLONE_NEWUSER | CLONE_NEWPID))
+		return NO_NAMESPACES;
+	pid = fork();
+	if (!pid)
+		_exit(first_of_another());
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return 1;
+	return WEXITSTATUS(status);
+}
+
+/* Where the child has the number of its parent. */
+static void test_fork_to_the_same_number(void **state)
+{
 	int status;
 	pid_t pid = fork();
 
 	(void)state;
 	assert_true(pid >= 0);
-	if (!pid) {
-		uint8_t cid[SHUNT_CID_MAX_LENGTH];
-		size_t length = sizeof(cid);
-		int error = shunt_cid_issue(s, cid, &length);
-
-		shunt_cid_close(s);
-		_exit(error == SHUNT_CID_ERR_FORKED ? 0 : 1);
-	}
+	if (!pid)
+		_exit(run_in_namespace());
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-	shunt_cid_close(s);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == NO_NAMESPACES)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 int main(void)
@@ -334,10 +498,13 @@ int main(void)
 		cmocka_unit_test_teardown(test_restart, remove_file),
 		cmocka_unit_test_teardown(test_exhaustion_is_remembered, remove_file),
 		cmocka_unit_test_teardown(test_damage, remove_file),
-		cmocka_unit_test_teardown(test_another_key_begins_anew, remove_file),
+		cmocka_unit_test_teardown(test_file_of_another_key, remove_file),
+		cmocka_unit_test_teardown(test_file_of_two_keys, remove_file),
 		cmocka_unit_test_teardown(test_state_file_is_busy, remove_file),
 		cmocka_unit_test_teardown(test_full_disk_stops_issuing, remove_file),
-		cmocka_unit_test(test_fork),
+		cmocka_unit_test_teardown(test_fork, remove_file),
+		cmocka_unit_test(test_fork_while_locked),
+		cmocka_unit_test(test_fork_to_the_same_number),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);
