@@ -72,4 +72,26 @@ static inline struct shunt_cid_info must_decode(struct shunt_cid *s, const uint8
 	return info;
 }
 
+/* Of config id 4. */
+static inline struct cid_counter *counter_of(struct shunt_cid *s)
+{
+	return &s->configs[4].counter;
+}
+
+/* The nonce of config make_config(4, 1, 4, true), deciphered by the network run backwards. */
+static inline uint32_t nonce_of(const uint8_t *cid)
+{
+	uint8_t left[3] = { cid[1], cid[2], cid[3] & 0xf0 };
+	uint8_t right[3] = { cid[3] & 0x0f, cid[4], cid[5] };
+	struct lb_aes_key key;
+
+	lb_aes_expand(test_key, &key);
+	lb_cid_pass_octets(&key, 5, 4, right, left);
+	lb_cid_pass_octets(&key, 5, 3, left, right);
+	lb_cid_pass_octets(&key, 5, 2, right, left);
+	lb_cid_pass_octets(&key, 5, 1, left, right);
+	return (uint32_t)left[1] << 24 | (uint32_t)(left[2] | right[0]) << 16 |
+	       (uint32_t)right[1] << 8 | right[2];
+}
+
 #endif
