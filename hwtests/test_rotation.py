@@ -13,6 +13,7 @@ import json
 import random
 import subprocess
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Iterator
@@ -478,14 +479,16 @@ def test_killed_apply_leaves_one_whole(stage: Stage) -> None:
     """At any moment: the next one finds its way, and packets never notice."""
     first, second = two_ways(stage)
     files = [stage.write(first, "first.yaml"), stage.write(second, "second.yaml")]
+    began = time.monotonic()
     stage.loader("apply", "-c", files[0])
+    whole = time.monotonic() - began
     rng = random.Random(5)
     killed = 0
     with under_fire(stage):
         for turn in range(60):
             with stage.loader.start("apply", "-c", files[turn % 2], notify=False) as process:
                 try:
-                    process.popen.wait(rng.uniform(0.005, 0.06))
+                    process.popen.wait(rng.uniform(0, whole))
                 except subprocess.TimeoutExpired:
                     process.popen.kill()
                     killed += 1

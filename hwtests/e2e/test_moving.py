@@ -23,7 +23,7 @@ from .site import Account, Site, held
 pytestmark = pytest.mark.keyed
 
 #: Long enough that a client which is stopped at the first octets is in the middle of it.
-LONG = 6_000_000
+LONG = 16_000_000
 UNREAD = 4096  # octets as the kernel counts them: two full datagrams, or five empty ones
 CONFIRMED = "handshake has been confirmed"
 ANSWERED = r"\[:status: 200\]"

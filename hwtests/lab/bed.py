@@ -342,8 +342,8 @@ class Bed:
 
 
 def build_dir() -> Path:
-    """Where make puts what it builds."""
-    return Path(os.environ.get("BUILD") or Path(__file__).resolve().parents[2] / "build")
+    """Where make puts what it builds: BUILD, which counts from the tree as make does."""
+    return Path(__file__).resolve().parents[2] / (os.environ.get("BUILD") or "build")
 
 
 def built(name: str, *, target: str | None = None) -> Path:
