@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "batch.h"
 #include "lb/cipher.h"
 #include "recount.h"
 #include "sync.h"
@@ -75,32 +76,10 @@ static struct lb_generation describe(const struct map_set *set, const struct pla
 	};
 }
 
-static int read_singly(const struct image *image, uint32_t base, char *values)
-{
-	for (uint32_t i = 0; i < image->n; i++) {
-		uint32_t key = base + i;
-
-		if (bpf_map_lookup_elem(image->fd, &key, values + (size_t)i * image->size))
-			return -errno;
-	}
-	return 0;
-}
-
-/* What one half of the map holds. A card's maps know no batches. */
+/* What one half of the map holds. */
 static int read_half(const struct image *image, uint32_t half, char *values)
 {
-	uint32_t base = half * image->stride, before = base - 1, next, got = image->n;
-	uint32_t *keys = calloc(image->n, sizeof(*keys));
-	int err;
-
-	if (!keys)
-		return -ENOMEM;
-	err = bpf_map_lookup_batch(image->fd, base ? &before : NULL, &next, keys, values, &got,
-				   NULL);
-	free(keys);
-	if ((err && errno != ENOENT) || got < image->n)
-		return read_singly(image, base, values);
-	return 0;
+	return batch_read(image->fd, half * image->stride, image->n, image->size, values);
 }
 
 static int write_values(const struct image *image, const uint32_t *keys, const char *values,
