@@ -37,7 +37,7 @@ include hwtests/lab/build.mk
 include loader/doc/build.mk
 include bench/build.mk
 
-.PHONY: all everything help lint test demo bench bench-quick install uninstall clean
+.PHONY: all everything help lint test test-vm demo bench bench-quick install uninstall clean
 all: $(BUILD)/loader $(MAN_PAGES) $(BUILD)/completion/shunt $(LIB_FILES) ## everything that make install installs
 everything: all $(BUILD)/quic-server $(BUILD)/bpf/pass.bpf.o $(BUILD)/bench $(UNIT_PROGRAMS) ## and what the tests need
 
@@ -49,6 +49,9 @@ lint: ## format, static analysis, shell, Python, licences: changes nothing
 
 test: ## everything there is to test (root); installs the packages it needs
 	$(Q)ci/test.sh
+
+test-vm: ## the part of it that needs other kernels, in virtual machines; minutes
+	$(Q)ci/vm.sh
 
 demo: ## real clients and servers through the balancer, in namespaces (root); installs what it needs
 	$(Q)ci/demo.sh

@@ -79,5 +79,9 @@ timeout --foreground -s INT -k 60 1020 "$python" -u -m pytest -q --tb=short --co
 	tee "$logs/pytest.log"
 add_last_line "$logs/pytest.log"
 
+echo "== virtual machines"
+timeout --foreground -s INT -k 60 1200 ci/vm.sh | tee "$logs/vm.log"
+add_last_line "$logs/vm.log"
+
 echo "== all of it"
 total

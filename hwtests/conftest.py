@@ -17,6 +17,8 @@ from hwtests.lab.bed import built
 
 HostTier = Literal["driver", "generic"]
 T = TypeVar("T")
+# Those run in a virtual machine: python3 -m hwtests.vm.
+collect_ignore = ["vm/guest"]
 HOST_TIERS: tuple[HostTier, HostTier] = ("driver", "generic")
 
 

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""What is booted, with which modules, and which of the tests in guest/ run there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .modules import ModuleBuild
+
+# netdevsim takes two entries a map, which is a constant: the second build of the same source has
+# room for the offload object.
+ROOM = 512
+
+OBJECTS = ("driver", "generic", "offload", "stack", "decap")
+
+MODULE_BUILDS = (
+    ModuleBuild("netdevsim", "drivers/net/netdevsim", ("CONFIG_NETDEVSIM=m",)),
+    ModuleBuild("netdevsim-roomy", "drivers/net/netdevsim", ("CONFIG_NETDEVSIM=m",),
+                (("bpf.c", "#define NSIM_BPF_MAX_KEYS\t\t2\n",
+                  f"#define NSIM_BPF_MAX_KEYS\t\t{ROOM}\n"),)),
+)
+
+
+@dataclass(frozen=True)
+class Boot:
+    """One machine. Those of a series share its packages and modules."""
+
+    name: str
+    series: str
+    modules: tuple[str, ...]  #: of MODULE_BUILDS
+    tests: tuple[str, ...]  #: files in guest/
+    timeout: float = 300.0
+
+
+BOOTS = (
+    Boot("6.1-netdevsim", "6.1", ("netdevsim", "netdevsim-roomy"),
+         ("test_netdevsim.py", "test_load.py")),
+    Boot("6.12", "6.12", (), ("test_load.py",)),
+)

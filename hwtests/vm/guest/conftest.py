@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Tells the host of each test as it ends, and what the guest's tests share.
+
+Nothing of hwtests.lab is imported: under emulation its packages take seconds to load.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Iterator
+
+import pytest
+
+_seconds: dict[str, float] = {}
+_worst: dict[str, tuple[str, str]] = {}
+
+
+def _tell(**event: Any) -> None:
+    if path := os.environ.get("SHUNT_VM_EVENTS"):
+        with open(path, "a") as events:
+            events.write(json.dumps(event) + "\n")
+
+
+def _name(nodeid: str) -> str:
+    return nodeid.rsplit("/", 1)[-1].replace(".py::", " ").removeprefix("test_")
+
+
+def pytest_runtest_logstart(nodeid: str) -> None:
+    """A machine that hangs is known by its last test."""
+    _seconds[nodeid] = 0.0
+    _worst[nodeid] = "passed", ""
+    _tell(running=_name(nodeid))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Of set-up, call and tear-down the worst counts."""
+    _seconds[report.nodeid] += report.duration
+    if report.failed:
+        _worst[report.nodeid] = "failed", report.longreprtext + report.capstdout
+    elif report.skipped and _worst[report.nodeid][0] == "passed":
+        assert isinstance(report.longrepr, tuple)
+        _worst[report.nodeid] = "skipped", report.longrepr[2].removeprefix("Skipped: ")
+
+
+def pytest_runtest_logfinish(nodeid: str) -> None:
+    """All of it is known."""
+    outcome, detail = _worst.pop(nodeid)
+    _tell(test=_name(nodeid), outcome=outcome, seconds=_seconds.pop(nodeid), detail=detail)
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)  # type: ignore[misc]
+def pytest_collectreport(report: pytest.CollectReport) -> Iterator[None]:
+    """A file that cannot be imported has no tests to tell of."""
+    yield
+    if report.failed:
+        _tell(test=_name(report.nodeid), outcome="failed", seconds=0.0, detail=report.longreprtext)
