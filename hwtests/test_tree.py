@@ -21,9 +21,9 @@ LOADER = TREE / "loader"
 
 # What a file of the loader may know: header, and the only files that include it.
 MAY_INCLUDE = {
-    "bpf/*": "batch.c clock.c counts.c decap.c dispatcher.h hook.c log.c maps.c object.[ch] pins.c "
-             "probe.c recount.c rotation.c stack.c stats.c sync.[ch] trace.c cmd_show.c "
-             "cmd_status.c",
+    "bpf/*": "batch.c clock.c counts.c decap.c device.[ch] dispatcher.h hook.c log.c maps.c "
+             "object.[ch] pins.c probe.c recount.c rotation.c stack.c stats.c sync.[ch] trace.c "
+             "cmd_show.c cmd_status.c",
     "xdp/*": "dispatcher.c log.c",
     "libmnl/*": "nexthop*.c nic.c stack.c way.[ch]",
     "pcap/*": "cmd_trace.c",
@@ -41,7 +41,7 @@ MAY_INCLUDE = {
 }
 
 # These compute only: they are tested without root, and no kernel is asked for anything.
-PURE = ("main.c reason.[ch] tier.c plan.[ch] rows.c table.c cid.[ch] names.[ch] "
+PURE = ("main.c reason.[ch] tier.c plan.[ch] rows.c table.c fit.[ch] cid.[ch] names.[ch] "
         "config*.[ch]")
 NOT_PURE = ["bpf/bpf.h", "bpf/libbpf.h", "xdp/*", "libmnl/*", "net/if.h", "sys/ioctl.h",
             "sys/socket.h", "sys/syscall.h", "attach.h", "sync.h", "hook.h", "nexthop.h", "nic.h",

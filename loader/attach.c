@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "device.h"
 #include "dispatcher.h"
 #include "log.h"
 #include "object.h"
@@ -75,7 +76,7 @@ static bool fits(const struct plan_sizes *have, const struct plan_sizes *want)
 {
 	return have->vip_buckets >= want->vip_buckets && have->sid_buckets >= want->sid_buckets &&
 	       have->rows >= want->rows && have->servers >= want->servers &&
-	       have->vips >= want->vips;
+	       have->vips >= want->vips && have->pools >= want->pools;
 }
 
 static int busy_ours(const struct change *change, enum tier where, struct reason *reason)
@@ -144,21 +145,23 @@ static int prepare(struct change *change,
 					struct reason *reason),
 		   void *context, struct attachment *attachment, struct reason *reason)
 {
+	const struct plan_sizes *floor = &change->options->floor;
 	struct pin_path folder = {};
 	struct object_request request = {
 		.tier = change->tier,
 		.what = change->site->interface,
 		.ifindex = is_host(change->tier) ? 0 : change->site->ifindex,
 		.sizes = &change->options->sizes,
+		.floor = floor->servers ? floor : NULL,
 	};
 	int error = 0;
 
 	if (change->ours && !change->options->reload &&
-	    fits(&change->before.maps.sizes, request.sizes) &&
+	    fits(&change->before.maps.sizes, request.ifindex ? floor : request.sizes) &&
 	    site_find(change->site, change->tier, &folder))
 		request.reuse = folder.text;
 	if (request.ifindex)
-		error = object_try_device(request.what, request.ifindex, reason);
+		error = device_try(request.what, request.ifindex, reason);
 	if (!error)
 		error = object_load(&request, &change->object, &change->fd, reason);
 	if (error)

@@ -20,6 +20,8 @@ struct attach_options {
 	bool reload; /* make new maps and programs even if ours are there and current */
 	bool exclusive; /* no dispatcher */
 	struct plan_sizes sizes;
+	/* What a card's maps must hold, where it does not take `sizes`. No servers: nothing yet. */
+	struct plan_sizes floor;
 };
 
 /* One tier that is attached. */

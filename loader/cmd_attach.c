@@ -283,7 +283,8 @@ static bool dry_run_takes(const struct walk_request *request, const struct probe
 static int dry_run(const struct walk_request *request, const char *path)
 {
 	static const char *const usable[] = { "no", "yes", "unknown" };
-	const struct probe_options options = { .sizes = request->options.sizes };
+	const struct probe_options options = { .sizes = request->options.sizes,
+					       .floor = request->options.floor };
 	json_t *list = json_array(), *would = json_array();
 	struct out_table *table;
 	struct reason reason = {};

@@ -361,6 +361,7 @@ static int read_sizes(const struct cli_common *common, struct probe_options *opt
 	if (status || !config)
 		return status;
 	options->sizes = plan_sizes(&config->limits, config->rows);
+	options->floor = plan_floor(config);
 	options->encapsulates = config->mode == CONFIG_MODE_IPIP;
 	config_free(config);
 	return 0;

@@ -35,9 +35,20 @@ static int read_singly(int fd, uint32_t n, struct lb_count *values, uint32_t eac
 	return 0;
 }
 
-int sync_counts(int fd, bool percpu, uint32_t n, struct lb_count *counts)
+/* A card too small for all of them holds the first. */
+static uint32_t held(int fd, uint32_t n)
 {
-	uint32_t each = copies(percpu), got = n, next;
+	struct bpf_map_info info = {};
+	__u32 length = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &length) || info.max_entries > n ?
+		       n :
+		       info.max_entries;
+}
+
+int sync_counts(int fd, bool percpu, uint32_t all, struct lb_count *counts)
+{
+	uint32_t each = copies(percpu), n = held(fd, all), got = n, next;
 	struct lb_count *values = calloc((size_t)n * each + 1, sizeof(*values));
 	uint32_t *keys = calloc(n + 1, sizeof(*keys));
 	int err = 0;
@@ -48,8 +59,10 @@ int sync_counts(int fd, bool percpu, uint32_t n, struct lb_count *counts)
 		  errno != ENOENT) ||
 		 got < n)
 		err = read_singly(fd, n, values, each);
-	if (!err)
+	if (!err) {
 		add_up(counts, values, n, each);
+		memset(counts + n, 0, (all - n) * sizeof(*counts));
+	}
 	free(keys);
 	free(values);
 	return err;

@@ -70,7 +70,7 @@ void map_set_close(struct map_set *set)
 	}
 }
 
-int map_set_size_object(struct bpf_object *object, const struct plan_sizes *sizes)
+uint32_t map_set_entries(const char *map, const struct plan_sizes *sizes)
 {
 	const struct {
 		const char *name;
@@ -90,9 +90,19 @@ int map_set_size_object(struct bpf_object *object, const struct plan_sizes *size
 		{ LB_MAP_STACK_STATS, sizes->vips + 1 },
 	};
 
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		struct bpf_map *map = bpf_object__find_map_by_name(object, wanted[i].name);
-		int err = map ? bpf_map__set_max_entries(map, wanted[i].entries) : 0;
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		if (!strcmp(map, wanted[i].name))
+			return wanted[i].entries;
+	return 0;
+}
+
+int map_set_size_object(struct bpf_object *object, const struct plan_sizes *sizes)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, object) {
+		uint32_t n = map_set_entries(bpf_map__name(map), sizes);
+		int err = n ? bpf_map__set_max_entries(map, n) : 0;
 
 		if (err)
 			return err;
@@ -117,17 +127,27 @@ static bool is_percpu(int fd)
 	       info.type == BPF_MAP_TYPE_PERCPU_ARRAY;
 }
 
-/* The maps themselves know how large they are: nothing to keep beside them. */
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * The maps themselves know how large they are: nothing to keep beside them. On a card each has been
+ * cut to what the device takes, so the smallest of those that hold the same counts.
+ */
 static void read_sizes(struct map_set *set)
 {
+	uint32_t configs = smaller(entries(set->cid_stats), entries(set->cid_config) / 2);
+
 	set->percpu = is_percpu(set->reason_stats);
 	set->sizes = (struct plan_sizes){
 		.vip_buckets = entries(set->vip) / 2,
 		.sid_buckets = entries(set->sid) / 2,
 		.rows = entries(set->row) / 2,
-		.servers = entries(set->server) / 2,
-		.vips = entries(set->vip_stats) - 1,
-		.pools = entries(set->cid_stats) / LB_CID_INDEX(1, 0) - 1,
+		.servers = smaller(entries(set->server) / 2, entries(set->server_stats)),
+		.vips = smaller(entries(set->vip_stats) - 1, entries(set->vip) / 4),
+		.pools = configs < LB_CID_INDEX(1, 0) ? 0 : configs / LB_CID_INDEX(1, 0) - 1,
 	};
 }
 

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "device.h"
+#include "kernel_log.h"
 #include "log.h"
 #include "sync.h"
 
@@ -22,29 +24,6 @@ uint64_t object_build(enum tier tier)
 	for (i = 0; i < tiers[tier].object_size; i++)
 		hash = (hash ^ tiers[tier].object[i]) * 0x100000001b3;
 	return hash;
-}
-
-int object_try_device(const char *interface, uint32_t ifindex, struct reason *reason)
-{
-	static const struct bpf_insn pass[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .prog_ifindex = ifindex);
-	int fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "shunt_trial", "Dual BSD/GPL", pass,
-			       sizeof(pass) / sizeof(pass[0]), &opts);
-	enum reason_code code;
-
-	if (fd >= 0) {
-		close(fd);
-		return 0;
-	}
-	/* kernel/bpf/offload.c: EOPNOTSUPP from what has no ndo_bpf, EINVAL from what has no engine. */
-	code = errno == EOPNOTSUPP ? REASON_NO_NDO_BPF :
-	       errno == EINVAL	   ? REASON_NO_OFFLOAD_DEVICE :
-	       errno == EPERM	   ? REASON_NO_PERMISSION :
-				     REASON_UNKNOWN;
-	return reason_set(reason, code, "prog-load-dev", errno, "%s, offload", interface);
 }
 
 static int request_reason(const struct object_request *request, enum reason_code code,
@@ -102,37 +81,6 @@ static int take_shared(const struct object_request *request, struct bpf_object *
 	return 0;
 }
 
-/*
- * The card's maps one by one, so that a refusal names the map (the drivers write why to the kernel's
- * log only), and without BTF, which a card's maps may not have.
- */
-static int make_device_maps(const struct object_request *request, struct bpf_object *object,
-			    struct reason *reason)
-{
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_ifindex = request->ifindex);
-	struct bpf_map *map;
-	int fd, error;
-
-	bpf_object__for_each_map(map, object) {
-		fd = bpf_map_create(bpf_map__type(map), bpf_map__name(map), bpf_map__key_size(map),
-				    bpf_map__value_size(map), bpf_map__max_entries(map), &opts);
-		error = fd < 0 ? errno : 0;
-		if (error)
-			return reason_set(reason,
-					  error == EPERM      ? REASON_NO_PERMISSION :
-					  error == EOPNOTSUPP ? REASON_MAP_TYPE :
-								REASON_MAP_LIMIT,
-					  "map-create", error, "%s, offload, %s of %u entries",
-					  request->what, bpf_map__name(map),
-					  bpf_map__max_entries(map));
-		error = take_map(map, fd);
-		if (error)
-			return request_reason(request, REASON_UNKNOWN, "map-create", -error,
-					      reason);
-	}
-	return 0;
-}
-
 static int settle_maps(const struct object_request *request, struct bpf_object *object,
 		       struct reason *reason)
 {
@@ -144,7 +92,7 @@ static int settle_maps(const struct object_request *request, struct bpf_object *
 		return take_shared(request, object, reason);
 	if (request->reuse)
 		return take_pinned(request, object, reason);
-	return request->ifindex ? make_device_maps(request, object, reason) : 0;
+	return request->ifindex ? device_make_maps(request, object, reason) : 0;
 }
 
 int object_open(const struct object_request *request, struct bpf_object **object,
@@ -182,10 +130,32 @@ static enum reason_code load_reason(int error)
 	case EACCES:
 	case EINVAL:
 	case E2BIG:
+	case EOPNOTSUPP: /* of a card's driver */
 		return REASON_VERIFIER;
 	default:
 		return REASON_UNKNOWN;
 	}
+}
+
+/* A card's driver has a sentence in the verifier's log, or only in the kernel's. */
+static int load(const struct object_request *request, struct bpf_object *object,
+		struct reason *reason)
+{
+	int reader = request->ifindex ? kernel_log_open() : -1;
+	int error = bpf_object__load(object);
+	enum reason_code code;
+
+	if (error) {
+		request_reason(request, load_reason(-error), "prog-load", -error, reason);
+		if (request->ifindex && reason_classify(0, reason->kernel) == REASON_UNKNOWN)
+			device_quote_log(reader, request->driver, reason);
+		code = reason_classify(0, reason->kernel);
+		if (code != REASON_UNKNOWN)
+			reason->code = code;
+	}
+	if (reader >= 0)
+		close(reader);
+	return error;
 }
 
 int object_load(const struct object_request *request, struct bpf_object **object, int *program_fd,
@@ -195,9 +165,8 @@ int object_load(const struct object_request *request, struct bpf_object **object
 
 	if (error)
 		return error;
-	error = bpf_object__load(*object);
+	error = load(request, *object, reason);
 	if (error) {
-		request_reason(request, load_reason(-error), "prog-load", -error, reason);
 		bpf_object__close(*object);
 		*object = NULL;
 		return error;

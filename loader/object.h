@@ -18,6 +18,8 @@ struct object_request {
 	const char *what; /* for messages: the interface */
 	uint32_t ifindex; /* of the card the offload tier is for; 0: on the host */
 	const struct plan_sizes *sizes;
+	const struct plan_sizes *floor; /* what a card's maps must hold; NULL: nothing yet */
+	const char *driver; /* of the card, whose lines in the kernel's log count; or NULL */
 	const char *reuse; /* folder of pinned maps to take instead of new ones, or NULL */
 	const struct bpf_object *share; /* loaded object to take the maps of, or NULL */
 };
@@ -29,8 +31,5 @@ int object_load(const struct object_request *request, struct bpf_object **object
 		struct reason *reason);
 /* Tells this loader's object of a tier from another build's. */
 uint64_t object_build(enum tier tier);
-
-/* Whether the device has an engine for offloaded programs at all: 0, or why not. */
-int object_try_device(const char *interface, uint32_t ifindex, struct reason *reason);
 
 #endif

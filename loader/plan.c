@@ -64,6 +64,27 @@ static uint32_t count_servers(const struct config *config)
 	return n;
 }
 
+static uint32_t count_ids(const struct config *config)
+{
+	uint32_t n_ids = 0, n_servers = count_servers(config);
+
+	for (uint32_t i = 0; i < n_servers; i++)
+		n_ids += plan_server(config, i, NULL)->n_ids;
+	return n_ids;
+}
+
+struct plan_sizes plan_floor(const struct config *config)
+{
+	const struct config_limits needs = {
+		.servers = count_servers(config),
+		.server_ids = count_ids(config),
+		.vips = config->n_vips,
+		.pools = config->n_pools,
+	};
+
+	return plan_sizes(&needs, config->rows);
+}
+
 static int no_space(char *problem, size_t size, const char *limit, uint32_t needs, uint32_t has)
 {
 	snprintf(problem, size, "the file needs %u, the maps hold %u: raise limits.%s", needs, has,
@@ -74,10 +95,8 @@ static int no_space(char *problem, size_t size, const char *limit, uint32_t need
 static int check_room(const struct config *config, const struct plan_sizes *sizes,
 		      uint32_t n_servers, char *problem, size_t size)
 {
-	uint32_t n_ids = 0;
+	uint32_t n_ids = count_ids(config);
 
-	for (uint32_t i = 0; i < n_servers; i++)
-		n_ids += plan_server(config, i, NULL)->n_ids;
 	if (n_servers >= sizes->servers)
 		return no_space(problem, size, "servers", n_servers, sizes->servers - 1);
 	if (n_ids > sizes->sid_buckets / 2)

@@ -22,6 +22,8 @@ struct plan_sizes {
 
 /* What the maps must hold for these limits. */
 struct plan_sizes plan_sizes(const struct config_limits *limits, uint32_t rows);
+/* The least that holds this file: what it has, not what its limits allow. */
+struct plan_sizes plan_floor(const struct config *config);
 
 /* A server's way, as nexthop.h finds it. Not resolved: the server's entry stays unset. */
 struct plan_hop {

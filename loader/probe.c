@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "attach.h"
+#include "device.h"
 #include "hook.h"
 #include "log.h"
 #include "object.h"
@@ -373,6 +374,8 @@ static void try_device_object(struct probe *probe, const struct probe_options *o
 		.what = probe->nic.name,
 		.ifindex = probe->nic.ifindex,
 		.sizes = &options->sizes,
+		.floor = options->floor.servers ? &options->floor : NULL,
+		.driver = nic_driver(&probe->nic),
 	};
 	struct bpf_object *object;
 	struct reason reason;
@@ -403,7 +406,7 @@ static void probe_offload(struct probe *probe, const struct probe_options *optio
 
 	if (settled_by_attached(probe, TIER_OFFLOAD))
 		return;
-	if (!object_try_device(nic->name, nic->ifindex, &reason)) {
+	if (!device_try(nic->name, nic->ifindex, &reason)) {
 		try_device_object(probe, options);
 		return;
 	}

@@ -45,7 +45,7 @@ struct probe_warning {
 
 struct probe_options {
 	bool trial; /* attach for a moment: the link may reset */
-	struct plan_sizes sizes;
+	struct plan_sizes sizes, floor; /* as in struct attach_options */
 	bool encapsulates; /* the file sends in ipip: say what that asks of the MTU */
 };
 

@@ -14,9 +14,12 @@
 	X(NO_NDO_BPF, "no-ndo-bpf", 3, "the driver has no XDP at all", "use the generic tier")    \
 	X(NO_OFFLOAD_DEVICE, "no-offload-device", 3, "the device has no offload engine",          \
 	  "only Netronome/Corigine nfp with the BPF firmware has one (and netdevsim, for tests)") \
-	X(MAP_LIMIT, "map-limit", 3, "the device takes no map of this size",                      \
-	  "lower limits: in the file")                                                            \
-	X(MAP_TYPE, "map-type", 3, "the device does not take this map", "see dmesg")              \
+	X(MAP_LIMIT, "map-limit", 3, "the device is too small for the file",                      \
+	  "fewer rows, VIPs, servers or server ids in the file, or another tier")                 \
+	X(MAP_TYPE, "map-type", 3, "the device does not take this type of map",                   \
+	  "other firmware, or another tier")                                                      \
+	X(MAP_FLAGS, "map-flags", 3, "the device does not take a map with flags",                 \
+	  "report this with loader -v probe IFACE")                                               \
 	X(MTU, "mtu", 3, "the MTU is too large for XDP",                                          \
 	  "lower the MTU of the interface (and of its peer on veth)")                             \
 	X(QUEUES, "queues", 3, "too few queues for XDP",                                          \

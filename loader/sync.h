@@ -21,6 +21,8 @@ struct map_set {
 	struct plan_sizes sizes;
 };
 
+/* Entries of a map for these sizes; 0: it has a size of its own. */
+uint32_t map_set_entries(const char *map, const struct plan_sizes *sizes);
 /* max_entries of every map of an open, not yet loaded object. 0 or -errno. */
 int map_set_size_object(struct bpf_object *object, const struct plan_sizes *sizes);
 /* The maps of a loaded object (duplicated fds). */
@@ -46,7 +48,7 @@ int sync_apply(const struct map_set *set, const struct plan *plan, bool dry_run,
 /* Counters and times of maps whose place others take; the numbers must be the same in both. */
 void sync_carry(const struct map_set *from, const struct map_set *to);
 
-/* Counters, summed over CPUs; counts has room for n entries from index 0. */
+/* Counters, summed over CPUs; counts has room for n entries from index 0. What the map lacks is 0. */
 int sync_counts(int fd, bool percpu, uint32_t n, struct lb_count *counts);
 int sync_zero_counts(int fd, bool percpu, uint32_t index);
 

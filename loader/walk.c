@@ -30,6 +30,8 @@ void walk_request_init(struct walk_request *request, const char *interface,
 	};
 	request->options.sizes = config ? plan_sizes(&config->limits, config->rows) :
 					  plan_sizes(&limits, LB_DEFAULT_ROWS);
+	if (config)
+		request->options.floor = plan_floor(config);
 	for (i = 0; config && i < config->n_interfaces; i++) {
 		if (strcmp(config->interfaces[i].name, interface))
 			continue;

@@ -333,6 +333,53 @@ static void too_small_maps_are_named(void **state)
 	assert_non_null(strstr(problem, "limits.vips"));
 }
 
+static void the_floor_is_what_the_file_has(void **state)
+{
+	struct plan_sizes floor = plan_floor(&config);
+	struct plan *plan = NULL;
+	char problem[200];
+
+	(void)state;
+	assert_int_equal(floor.servers, 4 + 1);
+	assert_int_equal(floor.vips, 2);
+	assert_int_equal(floor.pools, 2);
+	assert_int_equal(floor.rows, 3 * 256);
+	assert_int_equal(plan_build(&config, &floor, NULL, NULL, &plan, problem, sizeof(problem)),
+			 0);
+	plan_free(plan);
+}
+
+static const char *row_server(const struct plan *plan, uint32_t pool, uint32_t row)
+{
+	uint32_t number = plan->rows[(plan->pool_number[pool] << plan->row_shift) + row];
+
+	for (uint32_t i = 0; i < plan->n_servers; i++)
+		if (plan->server_number[i] == number)
+			return plan_server(&config, i, NULL)->name;
+	return "";
+}
+
+/* A card may hold less than the host: a flow's row and its server are the same on both. */
+static void routes_do_not_depend_on_the_maps_sizes(void **state)
+{
+	struct plan_sizes floor = plan_floor(&config);
+	struct plan *large = build(NULL, NULL), *small = NULL;
+	char problem[200];
+
+	(void)state;
+	assert_int_equal(plan_build(&config, &floor, NULL, NULL, &small, problem, sizeof(problem)),
+			 0);
+	assert_true(small->sizes.servers < large->sizes.servers);
+	assert_int_equal(small->row_shift, large->row_shift);
+	assert_int_equal(1u << small->row_shift, config.rows);
+	for (uint32_t pool = 0; pool < config.n_pools; pool++)
+		for (uint32_t row = 0; row < config.rows; row++)
+			assert_string_equal(row_server(small, pool, row),
+					    row_server(large, pool, row));
+	plan_free(small);
+	plan_free(large);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -347,6 +394,8 @@ int main(void)
 		cmocka_unit_test(draining_servers_have_no_rows_but_an_entry),
 		cmocka_unit_test(numbers_stay_with_names),
 		cmocka_unit_test(too_small_maps_are_named),
+		cmocka_unit_test(the_floor_is_what_the_file_has),
+		cmocka_unit_test(routes_do_not_depend_on_the_maps_sizes),
 	};
 
 	return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
