@@ -34,6 +34,7 @@ include lib/build.mk
 include bpf/tests/build.mk
 include hwtests/quic/build.mk
 include hwtests/lab/build.mk
+include hwtests/offload_cases/build.mk
 include loader/doc/build.mk
 include bench/build.mk
 

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// A loop over the octets of the stack.
+// verdict: refused
+// rule: stack-moves
+// driver: stack access changed location
+#include "case.h"
+
+SEC("xdp")
+int stack_loop(struct xdp_md *ctx)
+{
+	volatile __u8 cells[24] = {};
+	__u32 sum = 0;
+	int i;
+
+	cells[5] = word(ctx);
+#pragma clang loop unroll(disable)
+	for (i = 0; i < 24; i++)
+		sum += cells[i];
+	return sum & 1 ? XDP_TX : XDP_PASS;
+}
