@@ -136,7 +136,7 @@ def test_mtu_too_large_in_the_kernels_words(probe: Probe) -> None:
     assert reason == {"code": "mtu", "stage": "trial-attach", "errno": "ERANGE",
                       "kernel": PEER_MTU_SENTENCE, "what": "near, driver",
                       "text": "the MTU is too large for XDP",
-                      "hint": "lower the MTU of near and of far"}
+                      "hint": "lower the MTU of near and of far to 3506 or less"}
 
 
 def test_the_limit_given_for_the_mtu_is_the_kernels(probe: Probe) -> None:
@@ -268,7 +268,7 @@ def test_required_tier_that_is_not_there_is_one_line(probe: Probe) -> None:
     done = probe.run("near", "--require", "driver", "--trial")
     assert done.returncode == 3
     assert done.stderr == ("shunt: near: driver: the MTU is too large for XDP; "
-                           "lower the MTU of near and of far\n")
+                           "lower the MTU of near and of far to 3506 or less\n")
 
 
 def test_without_a_name_all_that_carry_ethernet(probe: Probe) -> None:
@@ -304,16 +304,18 @@ def test_text(probe: Probe) -> None:
     driver = next(i for i, line in enumerate(lines) if line.startswith("driver "))
     assert lines[driver].endswith("  mtu")
     assert lines[driver + 1].strip() == f'kernel: "{PEER_MTU_SENTENCE}"'
-    assert lines[driver + 2].strip() == "lower the MTU of near and of far"
+    assert lines[driver + 2].strip() == "lower the MTU of near and of far to 3506 or less"
     assert "choice    generic   (loader attach near)" in lines
 
 
 def test_json_shape(probe: Probe) -> None:
     found = probe.json("near")
     assert set(found) == {"schema", "interface", "attached", "tiers", "choice", "warnings",
-                          "trial", "kernel"}
+                          "trial", "host", "kernel", "loader"}
     assert found["schema"] == "shunt/probe/1"
-    assert found["kernel"] == os.uname().release
+    assert (found["host"], found["kernel"]) == (os.uname().nodename, os.uname().release)
+    version = probe.here.run([built("loader"), "version", "--json"]).stdout
+    assert found["loader"] == json.loads(version)["version"]
     assert {"name", "ifindex", "driver", "bus", "firmware", "mtu", "queues"} <= set(
         found["interface"])
     assert set(found["interface"]["queues"]) == {"used", "max"}

@@ -22,7 +22,7 @@ LOADER = TREE / "loader"
 # What a file of the loader may know: header, and the only files that include it.
 MAY_INCLUDE = {
     "bpf/*": "batch.c clock.c counts.c decap.c device.[ch] dispatcher.h hook.c log.c maps.c "
-             "object.[ch] pins.c probe.c recount.c rotation.c stack.c stats.c sync.[ch] trace.c "
+             "object.[ch] pins.c probe.c probe_offload.c recount.c rotation.c stack.c stats.c sync.[ch] trace.c "
              "cmd_show.c cmd_status.c",
     "xdp/*": "dispatcher.c log.c",
     "libmnl/*": "nexthop*.c nic.c stack.c way.[ch]",
@@ -202,8 +202,14 @@ def test_manual_knows_every_reason() -> None:
 def test_manual_knows_the_probe_document() -> None:
     manual = page("shunt.8")
     manual = manual[manual.index(" PROBE "):manual.index(" EXIT STATUS ")]
+    source = (LOADER / "cmd_probe.c").read_text()
+    source = source[source.index("/* JSON"):source.index("/* The command")]
+    keys = set(re.findall(r'"([a-z_]+)"', source))
     document = json.loads(run(built("loader"), "probe", "lo", "--json"))
-    for key in {*document, *document["interface"]} - {"schema"}:
+    assert {*document, *document["interface"], "words", "asked"} <= keys | {"reason"}
+    warnings = re.findall(r'"([a-z]+(?:-[a-z]+)+)",', (LOADER / "probe_warn.c").read_text())
+    assert len(warnings) > 5
+    for key in {*keys, *warnings} - {"schema"}:
         assert re.search(rf"\b{key}\b", manual), key
 
 

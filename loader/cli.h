@@ -13,6 +13,10 @@
 
 enum cli_type { CLI_FLAG, CLI_STRING, CLI_NUMBER /* from 1 on */, CLI_LIST };
 
+#ifndef SHUNT_VERSION
+#define SHUNT_VERSION "0.1.0"
+#endif
+
 #define CLI_LIST_MAX 64
 struct cli_list {
 	size_t n;

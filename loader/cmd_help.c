@@ -12,10 +12,6 @@
 #include "names.h"
 #include "out.h"
 
-#ifndef SHUNT_VERSION
-#define SHUNT_VERSION "0.1.0"
-#endif
-
 static const struct {
 	int status;
 	const char *text;

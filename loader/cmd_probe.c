@@ -15,6 +15,8 @@
 #include "probe.h"
 #include "report.h"
 
+#define WORD 8 /* octets of an instruction of the card's own, all that nfp's JIT makes */
+
 struct options {
 	bool all, trial;
 	const char *require;
@@ -81,11 +83,22 @@ static void print_reason(const struct reason *reason)
 
 static void print_use(const struct probe_use *use)
 {
-	char line[160];
+	char line[160], words[32] = "";
 
-	snprintf(line, sizeof(line), "insns %u, maps %u, elements %llu", use->instructions,
+	if (use->jited)
+		snprintf(words, sizeof(words), ", words %u", use->jited / WORD);
+	snprintf(line, sizeof(line), "insns %u%s, maps %u, elements %llu", use->instructions, words,
 		 use->maps, (unsigned long long)use->elements);
 	print_line(line);
+	for (uint32_t i = 0; i < use->maps; i++) {
+		const struct probe_map *map = &use->map[i];
+
+		if (map->entries == map->asked)
+			continue;
+		snprintf(line, sizeof(line), "%s holds %u of %u: what the device takes", map->name,
+			 map->entries, map->asked);
+		print_line(line);
+	}
 }
 
 static void print_tiers(const struct probe *probe)
@@ -194,11 +207,21 @@ static json_t *attached_json(const struct probe *probe)
 
 static json_t *limits_json(const struct probe_tier *tier)
 {
+	const struct probe_use *use = &tier->use;
+	json_t *sizes;
+
 	if (!tier->loaded)
 		return json_null();
-	return json_pack("{s:I, s:I, s:I, s:I}", "insns", (json_int_t)tier->use.instructions,
-			 "jited_octets", (json_int_t)tier->use.jited, "maps",
-			 (json_int_t)tier->use.maps, "elements", (json_int_t)tier->use.elements);
+	sizes = json_object();
+	for (uint32_t i = 0; i < use->maps; i++)
+		json_object_set_new(sizes, use->map[i].name,
+				    json_pack("{s:I, s:I}", "entries",
+					      (json_int_t)use->map[i].entries, "asked",
+					      (json_int_t)use->map[i].asked));
+	return json_pack("{s:I, s:o, s:I, s:I, s:o}", "insns", (json_int_t)use->instructions,
+			 "words", use->jited ? json_integer(use->jited / WORD) : json_null(),
+			 "maps", (json_int_t)use->maps, "elements", (json_int_t)use->elements,
+			 "sizes", sizes);
 }
 
 static json_t *tier_json(const struct probe_tier *tier, enum tier number)
@@ -232,10 +255,11 @@ static json_t *probe_json(const struct probe *probe)
 				      json_pack("{s:s, s:o, s:o}", "code", probe->warnings[i].code,
 						"text", out_string(probe->warnings[i].text), "hint",
 						out_string(probe->warnings[i].hint)));
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "schema", "shunt/probe/1",
-			 "interface", nic_json(&probe->nic), "attached", attached_json(probe),
-			 "tiers", list, "choice", choice, "warnings", warnings, "trial",
-			 probe->trial, "kernel", kernel.release);
+	return json_pack("{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b}", "schema",
+			 "shunt/probe/1", "host", out_string(kernel.nodename), "kernel",
+			 kernel.release, "loader", SHUNT_VERSION, "interface",
+			 nic_json(&probe->nic), "attached", attached_json(probe), "tiers", list,
+			 "choice", choice, "warnings", warnings, "trial", probe->trial);
 }
 
 /* The command --------------------------------------------------------------------------------- */
@@ -340,6 +364,21 @@ static int probe_list(const struct options *chosen, const struct probe_options *
 	return status < 0 ? 5 : status;
 }
 
+static void list_keyed(const struct config *config, struct probe_options *options)
+{
+	bool keyed[LB_CONFIG_IDS] = {};
+	size_t length = 0;
+
+	/* A config of each pool: one number for several. */
+	for (uint32_t i = 0; i < config->n_cids; i++)
+		if (config->cids[i].keyed)
+			keyed[config->cids[i].id] = true;
+	for (uint32_t id = 0; id < LB_CONFIG_IDS; id++)
+		if (keyed[id])
+			length += snprintf(options->keyed + length, sizeof(options->keyed) - length,
+					   "%s%u", length ? ", " : "", id);
+}
+
 /* The file says how large the maps are that a device would have to take; without it, the defaults. */
 static int read_sizes(const struct cli_common *common, struct probe_options *options)
 {
@@ -362,6 +401,7 @@ static int read_sizes(const struct cli_common *common, struct probe_options *opt
 		return status;
 	options->sizes = plan_sizes(&config->limits, config->rows);
 	options->floor = plan_floor(config);
+	list_keyed(config, options);
 	options->encapsulates = config->mode == CONFIG_MODE_IPIP;
 	config_free(config);
 	return 0;

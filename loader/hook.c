@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kernel_log.h"
 #include "log.h"
 
 int hook_query(const char *interface, uint32_t ifindex, struct hook *hook, struct reason *reason)
@@ -61,14 +62,20 @@ int hook_set(const char *interface, uint32_t ifindex, enum tier tier, int fd, in
 	/* The mode is always named: without it the kernel picks one, and picks native to detach. */
 	__u32 flags = tiers[tier].xdp_flags |
 		      (expected_fd < 0 ? XDP_FLAGS_UPDATE_IF_NOEXIST : XDP_FLAGS_REPLACE);
+	int reader = kernel_log_open(), error;
+	char line[sizeof(reason->kernel)];
 	const char *sentence;
-	int error;
 
 	log_forget_kernel();
 	error = bpf_xdp_attach(ifindex, fd, flags, expected_fd < 0 ? NULL : &opts);
+	sentence = log_kernel_sentence();
+	/* Many a driver answers with a bare errno and tells the kernel's log why. */
+	if (error && !sentence[0] && kernel_log_find(reader, interface, line, sizeof(line)))
+		sentence = line;
+	if (reader >= 0)
+		close(reader);
 	if (!error)
 		return 0;
-	sentence = log_kernel_sentence();
 	reason_set(reason, attach_reason(tier, -error, sentence), fd < 0 ? "detach" : "attach",
 		   -error, "%s, %s", interface, tiers[tier].name);
 	reason_set_kernel(reason, sentence);

@@ -33,6 +33,12 @@ const char *nic_driver(const struct nic *nic)
 	return nic->driver[0] ? nic->driver : nic->kind;
 }
 
+/* All that implement XDP_SETUP_PROG_HW, in Linux 6.1 and after. */
+bool nic_has_engine(const struct nic *nic)
+{
+	return !strcmp(nic_driver(nic), "nfp") || !strcmp(nic_driver(nic), "netdevsim");
+}
+
 bool nic_has_feature(const struct nic *nic, enum nic_feature feature)
 {
 	return nic->features >> feature & 1;
@@ -126,6 +132,12 @@ static int read_link_attribute(const struct nlattr *attribute, void *context)
 	case IFLA_NUM_RX_QUEUES:
 		nic->queues_used = nic->queues_max = mnl_attr_get_u32(attribute);
 		break;
+	case IFLA_NUM_TX_QUEUES:
+		nic->tx_queues = mnl_attr_get_u32(attribute);
+		break;
+	case IFLA_MASTER:
+		if_indextoname(mnl_attr_get_u32(attribute), nic->upper);
+		break;
 	case IFLA_CARRIER:
 		nic->carrier = mnl_attr_get_u8(attribute);
 		break;
@@ -178,6 +190,11 @@ static int ask_link(const char *name, uint32_t ifindex, int32_t namespace, struc
 	if (namespace >= 0)
 		mnl_attr_put_u32(request, IFLA_TARGET_NETNSID, (uint32_t) namespace);
 	return ask(NETLINK_ROUTE, request, read_link, nic);
+}
+
+static uint32_t larger(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
 }
 
 static bool ethtool(int fd, const struct nic *nic, void *command)
@@ -236,11 +253,6 @@ static bool is_on(const struct offloads *offloads, const char *name)
 	return false;
 }
 
-static uint32_t larger(uint32_t a, uint32_t b)
-{
-	return a > b ? a : b;
-}
-
 static int ethtool_socket(void)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -267,6 +279,7 @@ static void read_ethtool(struct nic *nic)
 	if (ethtool(fd, nic, &channels)) {
 		nic->queues_used =
 			channels.combined_count + larger(channels.rx_count, channels.tx_count);
+		nic->tx_queues = channels.combined_count + channels.tx_count;
 		nic->queues_max =
 			larger(channels.max_combined, larger(channels.max_rx, channels.max_tx));
 	}
@@ -359,13 +372,16 @@ int nic_read(const char *name, struct nic *nic, struct reason *reason)
 }
 
 /* ethtool asks about our own namespace only. */
-static void read_peer_offloads(const struct nic *other, struct nic_peer *peer)
+static void read_peer_ethtool(const struct nic *other, struct nic_peer *peer)
 {
+	struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
 	struct offloads offloads;
 	int fd = ethtool_socket();
 
 	if (fd < 0)
 		return;
+	if (ethtool(fd, other, &channels))
+		peer->tx_queues = channels.combined_count + channels.tx_count;
 	peer->offloads_known = read_offloads(fd, other, &offloads);
 	/* A checksum that the kernel has to fill in makes it split the datagrams as well. */
 	if (peer->offloads_known)
@@ -389,10 +405,11 @@ int nic_read_peer(const struct nic *nic, struct nic_peer *peer)
 	if (strcmp(other.kind, "veth") != 0 || other.peer != nic->ifindex)
 		return -ENODEV;
 	*peer = (struct nic_peer){ .mtu = other.mtu,
+				   .tx_queues = other.tx_queues,
 				   .has_driver_program = other.program_id[TIER_DRIVER] };
 	memcpy(peer->name, other.name, sizeof(peer->name));
 	if (nic->peer_namespace < 0)
-		read_peer_offloads(&other, peer);
+		read_peer_ethtool(&other, peer);
 	return 0;
 }
 

@@ -38,12 +38,14 @@ struct nic {
 	char driver[32], bus[32], firmware[32];
 	uint32_t mtu;
 	uint32_t queues_used, queues_max;
+	uint32_t tx_queues;
 	bool up, carrier, ethernet;
 	bool rx_vlan_offload, lro;
 	bool rx_udp_gro; /* datagrams are put together before they reach generic XDP */
 	bool features_known;
 	uint64_t features; /* bits: enum nic_feature */
 	uint32_t program_id[TIER_COUNT]; /* attached in the mode of this tier; 0: nothing */
+	char upper[IFNAMSIZ]; /* bond, team or bridge that it belongs to; empty: none */
 	uint32_t peer; /* ifindex of a veth's other end; 0: not a veth */
 	int32_t peer_namespace; /* its id as seen from here; -1: our own */
 };
@@ -52,6 +54,7 @@ struct nic {
 struct nic_peer {
 	char name[IFNAMSIZ];
 	uint32_t mtu;
+	uint32_t tx_queues; /* from another namespace: as many as it may have at most */
 	bool has_driver_program;
 	bool offloads_known; /* it is in our own namespace */
 	bool tx_udp_segmentation; /* it hands over what a sender has not split yet */
@@ -64,6 +67,8 @@ struct nic_entry {
 
 /* "veth", "nfp"; "" when nobody knows. */
 const char *nic_driver(const struct nic *nic);
+/* Whether its driver is one of those that have an engine for offloaded programs. */
+bool nic_has_engine(const struct nic *nic);
 bool nic_has_feature(const struct nic *nic, enum nic_feature feature);
 const char *nic_feature_name(enum nic_feature feature);
 

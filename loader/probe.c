@@ -16,26 +16,22 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "advice.h"
 #include "attach.h"
-#include "device.h"
 #include "hook.h"
 #include "log.h"
 #include "object.h"
-#include "probe.h"
+#include "probe_internal.h"
 
 #define OUR_PREFIX    "shunt_"
 #define KERNEL_OLDEST 5010 /* major * 1000 + minor */
-
-/* XDP keeps a frame in one page: what is left of it after the headroom and skb_shared_info. */
-#define ONE_PAGE_MTU_MAX (4096 - 256 - 320 - 14)
 
 const char *probe_text(const struct probe_tier *tier)
 {
 	return tier->text[0] ? tier->text : reason_text(tier->reason.code);
 }
 
-__attribute__((format(printf, 2, 3))) static void set_text(struct probe_tier *tier,
-							   const char *format, ...)
+void probe_set_text(struct probe_tier *tier, const char *format, ...)
 {
 	va_list arguments;
 
@@ -44,13 +40,13 @@ __attribute__((format(printf, 2, 3))) static void set_text(struct probe_tier *ti
 	va_end(arguments);
 }
 
-static void yes(struct probe_tier *tier)
+void probe_yes(struct probe_tier *tier)
 {
 	tier->usable = PROBE_YES;
 	tier->reason = (struct reason){};
 }
 
-static void no(struct probe_tier *tier, const struct reason *reason)
+void probe_no(struct probe_tier *tier, const struct reason *reason)
 {
 	/* What may not be asked stays open; so does what nobody tried. */
 	bool open = reason->code == REASON_NO_PERMISSION || reason->code == REASON_UNTRIED;
@@ -65,7 +61,7 @@ static void no_because(struct probe *probe, enum tier number, enum reason_code c
 	struct reason reason;
 
 	reason_set(&reason, code, stage, 0, "%s, %s", probe->nic.name, tiers[number].name);
-	no(&probe->tiers[number], &reason);
+	probe_no(&probe->tiers[number], &reason);
 }
 
 static int kernel_version(void)
@@ -89,26 +85,27 @@ static bool may_use_pointers(void)
 }
 
 /* A refused load says what the program lacks; on an old kernel it is the kernel that lacks it. */
-static void explain_load(struct probe_tier *tier, struct reason *reason)
+void probe_explain_load(struct probe_tier *tier, struct reason *reason)
 {
 	enum reason_code code = reason_classify(0, reason->kernel);
 
 	if (code != REASON_UNKNOWN)
 		reason->code = code;
 	if (reason->code == REASON_NO_PERMISSION) {
-		set_text(tier,
-			 "the kernel refuses: CAP_BPF counts in the first user namespace only");
+		probe_set_text(
+			tier,
+			"the kernel refuses: CAP_BPF counts in the first user namespace only");
 		reason_set_hint(reason, "run as root outside of the user namespace");
 	}
 	/* Without CAP_PERFMON the verifier takes every pointer for a secret, and says so in riddles. */
 	if (reason->code == REASON_VERIFIER && reason->error == EACCES && !may_use_pointers()) {
 		reason->code = REASON_NO_PERMISSION;
-		set_text(tier, "CAP_PERFMON is missing");
+		probe_set_text(tier, "CAP_PERFMON is missing");
 		reason_set_hint(reason, "run as root, or with CAP_PERFMON");
 	}
 	if (reason->code == REASON_VERIFIER && kernel_version() < KERNEL_OLDEST)
 		reason->code = REASON_KERNEL_TOO_OLD;
-	no(tier, reason);
+	probe_no(tier, reason);
 }
 
 /* The host's verifier does not care for the interface: asked once a tier, however many there are. */
@@ -139,7 +136,7 @@ static int try_host_load(enum tier number, const struct probe_options *options,
  * No signal comes between attach and detach, and only the program that went on is taken off: a
  * probe leaves nothing behind.
  */
-static int try_attach(const struct nic *nic, enum tier number, int fd, struct reason *reason)
+int probe_try_attach(const struct nic *nic, enum tier number, int fd, struct reason *reason)
 {
 	struct reason left;
 	sigset_t all, before;
@@ -171,19 +168,6 @@ static int load_pass(struct reason *reason)
 	return fd;
 }
 
-/* A veth is refused for what its peer has, so that is what the operator has to change. */
-static void hint_at_peer(const struct nic *nic, struct reason *reason)
-{
-	struct nic_peer peer;
-	const char *name = nic_read_peer(nic, &peer) ? "its peer" : peer.name;
-
-	if (reason->code == REASON_MTU)
-		reason_set_hint(reason, "lower the MTU of %s and of %s", nic->name, name);
-	else if (reason->code == REASON_QUEUES)
-		reason_set_hint(reason, "ethtool -L %s rx N, N the transmit queues of %s",
-				nic->name, name);
-}
-
 static void try_host_attach(struct probe *probe, enum tier number)
 {
 	struct probe_tier *tier = &probe->tiers[number];
@@ -191,16 +175,14 @@ static void try_host_attach(struct probe *probe, enum tier number)
 	int fd = load_pass(&reason);
 
 	if (fd < 0) {
-		no(tier, &reason);
+		probe_no(tier, &reason);
 		return;
 	}
-	if (try_attach(&probe->nic, number, fd, &reason)) {
-		if (probe->nic.peer)
-			hint_at_peer(&probe->nic, &reason);
-		no(tier, &reason);
+	if (probe_try_attach(&probe->nic, number, fd, &reason)) {
+		probe_no(tier, &reason);
 	} else {
-		yes(tier);
-		set_text(tier, "tried: a program could be attached");
+		probe_yes(tier);
+		probe_set_text(tier, "tried: a program could be attached");
 	}
 	close(fd);
 }
@@ -214,7 +196,7 @@ static void name_program(char *text, size_t size, const struct probe_program *pr
 }
 
 /* Whether a program that is attached settles the tier's verdict. */
-static bool settled_by_attached(struct probe *probe, enum tier number)
+bool probe_settled(struct probe *probe, enum tier number)
 {
 	static const enum tier excluded[TIER_COUNT] = {
 		[TIER_OFFLOAD] = TIER_NONE, /* goes with either host tier */
@@ -228,24 +210,27 @@ static bool settled_by_attached(struct probe *probe, enum tier number)
 	char name[64];
 
 	if (same->id && same->ours) {
-		yes(tier);
-		set_text(tier, "attached: program %u", same->id);
+		probe_yes(tier);
+		probe_set_text(tier, "attached: program %u", same->id);
 	} else if (same->id && !same->name[0]) {
 		no_because(probe, number, REASON_NO_PERMISSION, "interface");
-		set_text(tier, "program %u is attached; whose it is cannot be read", same->id);
+		probe_set_text(tier, "program %u is attached; whose it is cannot be read",
+			       same->id);
 		reason_set_hint(&tier->reason, "run as root, or with CAP_SYS_ADMIN");
 	} else if (same->id) {
 		name_program(name, sizeof(name), same);
 		no_because(probe, number, REASON_BUSY_FOREIGN_PROGRAM, "interface");
-		set_text(tier, "%s is attached, which is not shunt's", name);
+		probe_set_text(tier, "%s is attached, which is not shunt's", name);
 	} else if (other && other->id && other->ours) {
 		no_because(probe, number, REASON_BUSY_OTHER_TIER, "interface");
-		set_text(tier, "shunt's %s tier is attached here", tiers[excluded[number]].name);
+		probe_set_text(tier, "shunt's %s tier is attached here",
+			       tiers[excluded[number]].name);
 	} else if (other && other->id) {
 		name_program(name, sizeof(name), other);
 		no_because(probe, number, REASON_BUSY_OTHER_MODE, "interface");
-		set_text(tier, "%s is attached in %s mode, and the kernel allows one of the two",
-			 name, tiers[excluded[number]].name);
+		probe_set_text(tier,
+			       "%s is attached in %s mode, and the kernel allows one of the two",
+			       name, tiers[excluded[number]].name);
 	} else {
 		return false;
 	}
@@ -256,14 +241,14 @@ static void probe_generic(struct probe *probe, const struct probe_options *optio
 {
 	struct reason reason;
 
-	if (settled_by_attached(probe, TIER_GENERIC))
+	if (probe_settled(probe, TIER_GENERIC))
 		return;
 	if (try_host_load(TIER_GENERIC, options, &reason))
-		explain_load(&probe->tiers[TIER_GENERIC], &reason);
+		probe_explain_load(&probe->tiers[TIER_GENERIC], &reason);
 	else if (options->trial && !probe->nic.lro) /* generic XDP turns LRO off, for good */
 		try_host_attach(probe, TIER_GENERIC);
 	else
-		yes(&probe->tiers[TIER_GENERIC]);
+		probe_yes(&probe->tiers[TIER_GENERIC]);
 }
 
 static void list_features(const struct nic *nic, struct probe_tier *tier)
@@ -275,7 +260,7 @@ static void list_features(const struct nic *nic, struct probe_tier *tier)
 		if (nic_has_feature(nic, i))
 			length += snprintf(list + length, sizeof(list) - length, "%s%s",
 					   length ? ", " : "", nic_feature_name(i));
-	set_text(tier, "the driver reports native XDP: %s", list);
+	probe_set_text(tier, "the driver reports native XDP: %s", list);
 }
 
 /* drivers/net/veth.c, veth_xdp_set(): the peer's frames must fit, and its queues be no more. */
@@ -287,17 +272,15 @@ static bool refused_by_veth(struct probe *probe)
 
 	if (nic->features_known && !nic_has_feature(nic, NIC_FEATURE_BASIC)) {
 		no_because(probe, TIER_DRIVER, REASON_QUEUES, "interface");
-		set_text(tier, "the peer has more transmit queues than %s has receive queues",
-			 nic->name);
-		hint_at_peer(nic, &tier->reason);
+		probe_set_text(tier, "the peer has more transmit queues than %s has receive queues",
+			       nic->name);
 		return true;
 	}
-	if (nic_read_peer(nic, &peer) || peer.mtu <= ONE_PAGE_MTU_MAX)
+	if (nic_read_peer(nic, &peer) || peer.mtu <= ADVICE_MTU_MAX)
 		return false;
 	no_because(probe, TIER_DRIVER, REASON_MTU, "interface");
-	set_text(tier, "the peer %s has an MTU of %u: XDP on veth takes at most %u", peer.name,
-		 peer.mtu, ONE_PAGE_MTU_MAX);
-	hint_at_peer(nic, &tier->reason);
+	probe_set_text(tier, "the peer %s has an MTU of %u: XDP on veth takes at most %u",
+		       peer.name, peer.mtu, ADVICE_MTU_MAX);
 	return true;
 }
 
@@ -313,19 +296,21 @@ static void guess_driver(struct probe *probe)
 		no_because(probe, TIER_DRIVER, REASON_NO_NATIVE, "interface");
 		return;
 	}
-	if (nic->features_known && !nic->lro && nic->mtu <= ONE_PAGE_MTU_MAX) {
-		yes(tier);
+	if (nic->features_known && !nic->lro && nic->mtu <= ADVICE_MTU_MAX) {
+		probe_yes(tier);
 		list_features(nic, tier);
 		return;
 	}
 	no_because(probe, TIER_DRIVER, REASON_UNTRIED, "interface");
 	if (nic->lro)
-		set_text(tier, "not known until tried: LRO is on, which most drivers refuse");
+		probe_set_text(tier, "not known until tried: LRO is on, which most drivers refuse");
 	else if (nic->features_known)
-		set_text(tier, "not known until tried: an MTU of %u is more than most drivers take",
-			 nic->mtu);
+		probe_set_text(tier,
+			       "not known until tried: an MTU of %u is more than most drivers take",
+			       nic->mtu);
 	else
-		set_text(tier, "not known until tried: this kernel does not tell (Linux 6.3 does)");
+		probe_set_text(tier,
+			       "not known until tried: this kernel does not tell (Linux 6.3 does)");
 	reason_set_hint(&tier->reason, "loader --probe --trial %s (the link may reset)", nic->name);
 }
 
@@ -333,89 +318,18 @@ static void probe_driver(struct probe *probe, const struct probe_options *option
 {
 	struct reason reason;
 
-	if (settled_by_attached(probe, TIER_DRIVER))
+	if (probe_settled(probe, TIER_DRIVER))
 		return;
 	if (probe->tiers[TIER_OFFLOAD].reason.code == REASON_NO_NDO_BPF) {
 		no_because(probe, TIER_DRIVER, REASON_NO_NDO_BPF, "interface");
 		return;
 	}
 	if (try_host_load(TIER_DRIVER, options, &reason))
-		explain_load(&probe->tiers[TIER_DRIVER], &reason);
+		probe_explain_load(&probe->tiers[TIER_DRIVER], &reason);
 	else if (options->trial)
 		try_host_attach(probe, TIER_DRIVER);
 	else
 		guess_driver(probe);
-}
-
-static void note_use(struct probe_tier *tier, const struct bpf_object *object, int fd)
-{
-	struct bpf_prog_info info = {};
-	__u32 length = sizeof(info);
-	const struct bpf_map *map;
-
-	if (bpf_obj_get_info_by_fd(fd, &info, &length))
-		return;
-	tier->loaded = true;
-	tier->use = (struct probe_use){
-		.instructions = info.xlated_prog_len / sizeof(struct bpf_insn),
-		.jited = info.jited_prog_len,
-	};
-	bpf_object__for_each_map(map, object) {
-		tier->use.maps++;
-		tier->use.elements += bpf_map__max_entries(map);
-	}
-}
-
-static void try_device_object(struct probe *probe, const struct probe_options *options)
-{
-	struct probe_tier *tier = &probe->tiers[TIER_OFFLOAD];
-	struct object_request request = {
-		.tier = TIER_OFFLOAD,
-		.what = probe->nic.name,
-		.ifindex = probe->nic.ifindex,
-		.sizes = &options->sizes,
-		.floor = options->floor.servers ? &options->floor : NULL,
-		.driver = nic_driver(&probe->nic),
-	};
-	struct bpf_object *object;
-	struct reason reason;
-	int fd;
-
-	if (object_load(&request, &object, &fd, &reason)) {
-		explain_load(tier, &reason);
-		if (reason.code == REASON_NO_PERMISSION)
-			set_text(tier, "CAP_SYS_ADMIN is missing: maps of a device need it");
-		return;
-	}
-	note_use(tier, object, fd);
-	if (options->trial && try_attach(&probe->nic, TIER_OFFLOAD, fd, &reason)) {
-		no(tier, &reason);
-	} else {
-		yes(tier);
-		set_text(tier, options->trial ? "tried: the program could be attached" :
-						"the program loads on the device");
-	}
-	bpf_object__close(object);
-}
-
-static void probe_offload(struct probe *probe, const struct probe_options *options)
-{
-	struct probe_tier *tier = &probe->tiers[TIER_OFFLOAD];
-	const struct nic *nic = &probe->nic;
-	struct reason reason;
-
-	if (settled_by_attached(probe, TIER_OFFLOAD))
-		return;
-	if (!device_try(nic->name, nic->ifindex, &reason)) {
-		try_device_object(probe, options);
-		return;
-	}
-	/* netdevsim, told not to take programs, answers like a driver that cannot. */
-	if (reason.code == REASON_NO_NDO_BPF && nic_has_feature(nic, NIC_FEATURE_BASIC))
-		reason.code = REASON_NO_OFFLOAD_DEVICE;
-	if (reason.code == REASON_NO_OFFLOAD_DEVICE && nic_driver(nic)[0])
-		set_text(tier, "%s has XDP but no offload engine", nic_driver(nic));
-	explain_load(tier, &reason);
 }
 
 static void read_attached(struct probe *probe)
@@ -455,8 +369,8 @@ static void find_ours(struct probe *probe)
 
 static void lacks_rights(struct probe *probe, enum tier number, const struct reason *rights)
 {
-	no(&probe->tiers[number], rights);
-	set_text(&probe->tiers[number], "%s is missing", rights->what);
+	probe_no(&probe->tiers[number], rights);
+	probe_set_text(&probe->tiers[number], "%s is missing", rights->what);
 }
 
 int probe_interface(const char *name, const struct probe_options *options, struct probe *probe,
@@ -485,6 +399,8 @@ int probe_interface(const char *name, const struct probe_options *options, struc
 		probe_driver(probe, options);
 		probe_generic(probe, options);
 	}
+	for (enum tier tier = 0; tier < TIER_COUNT; tier++)
+		advise(&probe->nic, tier, &probe->tiers[tier].reason);
 	probe_warn(probe, options);
 	return 0;
 }

@@ -13,9 +13,18 @@
 
 enum probe_usable { PROBE_NO, PROBE_YES, PROBE_UNKNOWN };
 
+#define PROBE_MAPS_MAX 16
+
+/* A map on the device: what it holds, and what the file's limits ask for. */
+struct probe_map {
+	char name[16];
+	uint32_t entries, asked;
+};
+
 /* What our object takes on a device. */
 struct probe_use {
 	uint32_t instructions, maps;
+	struct probe_map map[PROBE_MAPS_MAX];
 	uint64_t elements;
 	uint32_t jited; /* octets of the device's own code */
 };
@@ -46,6 +55,7 @@ struct probe_warning {
 struct probe_options {
 	bool trial; /* attach for a moment: the link may reset */
 	struct plan_sizes sizes, floor; /* as in struct attach_options */
+	char keyed[32]; /* numbers of the file's encrypted CID configs: "1, 3" */
 	bool encapsulates; /* the file sends in ipip: say what that asks of the MTU */
 };
 

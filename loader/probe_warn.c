@@ -26,8 +26,8 @@ fill(struct probe_warning *warning, const char *code, const char *format, ...)
 
 #define warn(probe, ...) fill(&(probe)->warnings[(probe)->n_warnings++], __VA_ARGS__)
 
-__attribute__((format(printf, 2, 3))) static void advise(struct probe_warning *warning,
-							 const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void hint(struct probe_warning *warning,
+						       const char *format, ...)
 {
 	va_list arguments;
 
@@ -44,12 +44,12 @@ static void warn_of_peer(struct probe *probe)
 
 	if (!error && peer.has_driver_program)
 		return;
-	advise(warn(probe, "veth-peer",
-		    error ? "the peer of this veth cannot be seen from here: without an XDP "
-			    "program there, what the driver tier sends back on it is lost" :
-			    "the peer of this veth has no XDP program: what the driver tier sends "
-			    "back on it is lost"),
-	       "attach one that passes: ip link set %s xdpdrv obj pass.bpf.o sec xdp", name);
+	hint(warn(probe, "veth-peer",
+		  error ? "the peer of this veth cannot be seen from here: without an XDP "
+			  "program there, what the driver tier sends back on it is lost" :
+			  "the peer of this veth has no XDP program: what the driver tier sends "
+			  "back on it is lost"),
+	     "attach one that passes: ip link set %s xdpdrv obj pass.bpf.o sec xdp", name);
 }
 
 /*
@@ -69,8 +69,8 @@ static size_t warn_of_segments(const struct nic *nic, struct probe_warning *warn
 		     "%s, out of sight from here, may have tx-udp-segmentation on: the generic "
 		     "tier would take datagrams that are sent in one go for one large packet",
 	     seen ? peer.name : "the peer of this veth");
-	advise(warning, "%sethtool -K %s tx-udp-segmentation off",
-	       known ? "" : "on its side: ", seen ? peer.name : "PEER");
+	hint(warning, "%sethtool -K %s tx-udp-segmentation off",
+	     known ? "" : "on its side: ", seen ? peer.name : "PEER");
 	return 1;
 }
 
@@ -80,10 +80,10 @@ size_t probe_warn_generic(const struct nic *nic, struct probe_warning *warnings)
 	size_t n = 0;
 
 	if (nic->rx_udp_gro)
-		advise(fill(&warnings[n++], "udp-gro",
-			    "GRO of UDP is on: the generic tier takes datagrams that arrive "
-			    "together for one large packet"),
-		       "ethtool -K %s rx-udp-gro-forwarding off rx-gro-list off", nic->name);
+		hint(fill(&warnings[n++], "udp-gro",
+			  "GRO of UDP is on: the generic tier takes datagrams that arrive "
+			  "together for one large packet"),
+		     "ethtool -K %s rx-udp-gro-forwarding off rx-gro-list off", nic->name);
 	if (nic->peer)
 		n += warn_of_segments(nic, &warnings[n]);
 	return n;
@@ -95,24 +95,30 @@ void probe_warn(struct probe *probe, const struct probe_options *options)
 	struct statfs fs;
 
 	if (!nic->ethernet && strcmp(nic->name, "lo") != 0)
-		advise(warn(probe, "not-ethernet", "not an Ethernet device: shunt reads Ethernet"),
-		       "use the interface below it");
+		hint(warn(probe, "not-ethernet", "not an Ethernet device: shunt reads Ethernet"),
+		     "use the interface below it");
 	if (nic->rx_vlan_offload)
-		advise(warn(probe, "rx-vlan-offload",
-			    "rx-vlan-offload is on: XDP does not see VLAN tags"),
-		       "ethtool -K %s rx-vlan-offload off", nic->name);
+		hint(warn(probe, "rx-vlan-offload",
+			  "rx-vlan-offload is on: XDP does not see VLAN tags"),
+		     "ethtool -K %s rx-vlan-offload off", nic->name);
 	if (nic->peer && probe->tiers[TIER_DRIVER].usable != PROBE_NO)
 		warn_of_peer(probe);
 	if (probe_chooses(probe, TIER_GENERIC))
 		probe->n_warnings += probe_warn_generic(nic, &probe->warnings[probe->n_warnings]);
+	if (options->keyed[0] && probe->tiers[TIER_OFFLOAD].usable == PROBE_YES)
+		hint(warn(probe, "needs-cid-key",
+			  "encrypted CID configs (%s): the card has no key, so it passes their "
+			  "packets to the host tier",
+			  options->keyed),
+		     "attach a host tier below the card, as loader attach %s does", nic->name);
 	if (options->encapsulates && nic->mtu < 1500 + 40)
-		advise(warn(probe, "mtu-ipip",
-			    "ipip adds 20 octets (IPv4) or 40 (IPv6): full packets of 1500 do not "
-			    "leave by an MTU of %u",
-			    nic->mtu),
-		       "raise the MTU on the way to the servers to 1540, or use l2dsr");
+		hint(warn(probe, "mtu-ipip",
+			  "ipip adds 20 octets (IPv4) or 40 (IPv6): full packets of 1500 do not "
+			  "leave by an MTU of %u",
+			  nic->mtu),
+		     "raise the MTU on the way to the servers to 1540, or use l2dsr");
 	if (statfs(BPFFS, &fs) || fs.f_type != BPF_FS_MAGIC)
-		advise(warn(probe, reason_code_name(REASON_NO_BPFFS),
-			    "no BPF file system at " BPFFS ": attach needs one"),
-		       "mount -t bpf bpf " BPFFS);
+		hint(warn(probe, reason_code_name(REASON_NO_BPFFS),
+			  "no BPF file system at " BPFFS ": attach needs one"),
+		     "mount -t bpf bpf " BPFFS);
 }

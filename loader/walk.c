@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "advice.h"
+
 #define NEIGHBOUR_TIMEOUT_MS 2000
 
 void walk_request_init(struct walk_request *request, const char *interface,
@@ -77,6 +79,16 @@ static bool is_final(const struct reason *reason)
 	}
 }
 
+/* In the interface's own terms, where there is one to ask. */
+static void explain(const struct walk_request *request, enum tier tier, struct reason *reason)
+{
+	struct reason ignored;
+	struct nic nic;
+
+	if (!is_final(reason) && !nic_read(request->interface, &nic, &ignored))
+		advise(&nic, tier, reason);
+}
+
 /* *final: it is no use to try the next tier. */
 static int try_tier(const struct walk_request *request, enum tier tier, struct walk_tier *result,
 		    bool *final)
@@ -88,6 +100,7 @@ static int try_tier(const struct walk_request *request, enum tier tier, struct w
 	/* The file itself, or the way to its servers, is the same for every host tier. */
 	*final = error && (is_final(&result->reason) || (fill.failed && tier != TIER_OFFLOAD));
 	if (error) {
+		explain(request, tier, &result->reason);
 		result->state = WALK_NO;
 		return error;
 	}
