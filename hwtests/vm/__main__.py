@@ -174,6 +174,10 @@ def _objects(report: Report) -> None:
                 *[f"{place}/bpf/{name}.bpf.o" for name in OBJECTS])
         except Refused as why:
             report.line("objects", f"({compiler})", "failed", 0.0, str(why))
+    try:
+        run("make", "-s", f"BUILD={build_dir()}", "offload-cases")
+    except Refused as why:
+        report.line("objects", "(offload-cases)", "failed", 0.0, str(why))
 
 
 def _run(boots: list[Boot], accel: str, words: list[str], report: Report) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from .modules import ModuleBuild
 
@@ -18,6 +19,7 @@ MODULE_BUILDS = (
     ModuleBuild("netdevsim-roomy", "drivers/net/netdevsim", ("CONFIG_NETDEVSIM=m",),
                 (("bpf.c", "#define NSIM_BPF_MAX_KEYS\t\t2\n",
                   f"#define NSIM_BPF_MAX_KEYS\t\t{ROOM}\n"),)),
+    ModuleBuild("nfp", "drivers/net/ethernet/netronome/nfp", own=Path(__file__).with_name("nfp")),
 )
 
 
@@ -35,5 +37,6 @@ class Boot:
 BOOTS = (
     Boot("6.1-netdevsim", "6.1", ("netdevsim", "netdevsim-roomy"),
          ("test_netdevsim.py", "test_load.py")),
+    Boot("6.1-nfp", "6.1", ("nfp",), ("nfp",)),
     Boot("6.12", "6.12", (), ("test_load.py",)),
 )
