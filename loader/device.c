@@ -216,8 +216,8 @@ int device_make_maps(const struct object_request *request, struct bpf_object *ob
 
 	bpf_object__for_each_map(map, object)
 		n++;
-	maker.maps = calloc(n, sizeof(struct bpf_map *));
-	maker.list = calloc(n, sizeof(*maker.list));
+	maker.maps = calloc(n + 1, sizeof(struct bpf_map *));
+	maker.list = calloc(n + 1, sizeof(*maker.list));
 	error = maker.maps && maker.list ? make_all(&maker, object, reason) :
 					   reason_set(reason, REASON_UNKNOWN, "map-create", ENOMEM,
 						      "%s, offload", request->what);

@@ -261,6 +261,16 @@ static int ethtool_socket(void)
 	return fd >= 0 ? fd : socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
 }
 
+/* Some drivers fill it up with spaces. */
+static void copy_trimmed(char *to, size_t size, const char *from)
+{
+	size_t length = strlen(from);
+
+	while (length && from[length - 1] == ' ')
+		length--;
+	snprintf(to, size, "%.*s", (int)length, from);
+}
+
 static void read_ethtool(struct nic *nic)
 {
 	struct ethtool_drvinfo driver = { .cmd = ETHTOOL_GDRVINFO };
@@ -272,9 +282,9 @@ static void read_ethtool(struct nic *nic)
 	if (fd < 0)
 		return;
 	if (ethtool(fd, nic, &driver)) {
-		snprintf(nic->driver, sizeof(nic->driver), "%s", driver.driver);
-		snprintf(nic->bus, sizeof(nic->bus), "%s", driver.bus_info);
-		snprintf(nic->firmware, sizeof(nic->firmware), "%s", driver.fw_version);
+		copy_trimmed(nic->driver, sizeof(nic->driver), driver.driver);
+		copy_trimmed(nic->bus, sizeof(nic->bus), driver.bus_info);
+		copy_trimmed(nic->firmware, sizeof(nic->firmware), driver.fw_version);
 	}
 	if (ethtool(fd, nic, &channels)) {
 		nic->queues_used =
