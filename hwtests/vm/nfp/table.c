@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The storage of one map on the card: an ARRAY is one block, a HASH a table of chained entries. Keys
- * and values are bytes as the driver sent them; what they mean is not this file's business.
+ * The storage of one map on the card: an ARRAY is one block, a HASH a table of chained entries.
+ * Keys and values are bytes as the driver sent them; what they mean is not this file's business.
  */
 #include <linux/jhash.h>
 #include <linux/slab.h>

@@ -13,12 +13,13 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable, Sequence
 
-PARAMETERS = Path("/sys/module/shunt_nfp/parameters")
+PARAMETERS = Path("/sys/module/nfp/parameters")
 DRIVER = Path("/sys/bus/platform/drivers/nfp")
 DEBUG = Path("/sys/kernel/debug/shunt_nfp")
 PINS = Path("/sys/fs/bpf")
+CASES = Path(os.environ["BUILD"]) / "offload_cases"
 WORD = 8  # bytes of an instruction of the card
 
 
@@ -63,6 +64,66 @@ class KernelLog:
         return "".join(lines)
 
 
+class Failed(Exception):
+    """A call on a map that failed; the text ends with the kernel's word for it."""
+
+
+def _octets(shown: list[str]) -> bytes:
+    return bytes(int(octet, 16) for octet in shown)
+
+
+def _hex(octets: bytes) -> list[str]:
+    return ["hex", *[f"{octet:02x}" for octet in octets]]
+
+
+@dataclass(frozen=True)
+class Map:
+    """A map on the card, by bpftool: one control message a call."""
+
+    number: int  #: its id
+    pin: Path | None = None
+
+    @classmethod
+    def pinned(cls, pin: Path) -> Map:
+        """By its name in the BPF file system."""
+        return cls(ask("map", "show", "pinned", pin)["id"], pin)
+
+    def _call(self, what: str, *words: str) -> Any:
+        who = ["pinned", str(self.pin)] if self.pin else ["id", str(self.number)]
+        done = subprocess.run(["bpftool", "-j", "map", what, *who, *words], capture_output=True,
+                              text=True)
+        told = json.loads(done.stdout) if done.stdout.strip() else None
+        if done.returncode and told is not None:  # a key that is not there: null
+            raise Failed(str(told))
+        return told
+
+    def update(self, key: bytes, value: bytes, flag: str = "any") -> None:
+        """flag: any, exist or noexist."""
+        self._call("update", "key", *_hex(key), "value", *_hex(value), flag)
+
+    def lookup(self, key: bytes) -> bytes | None:
+        """None: there is no such entry."""
+        told = self._call("lookup", "key", *_hex(key))
+        return _octets(told["value"]) if told else None
+
+    def delete(self, key: bytes) -> None:
+        """Of a hash."""
+        self._call("delete", "key", *_hex(key))
+
+    def keys(self) -> list[bytes]:
+        """All, in the card's order."""
+        return [_octets(entry["key"]) for entry in self._call("dump")]
+
+    @staticmethod
+    def refuses(call: Callable[[], object]) -> str:
+        """What is said to a call that has to fail."""
+        try:
+            call()
+        except Failed as failed:
+            return str(failed)
+        raise AssertionError("it was taken")
+
+
 @dataclass(frozen=True)
 class Program:
     """A program that is on the card."""
@@ -76,11 +137,12 @@ class Program:
         assert length % WORD == 0
         return int(length // WORD)
 
-    @property
-    def maps(self) -> dict[str, int]:
-        """Names and ids of its maps."""
-        ids = ask("prog", "show", "pinned", self.pin).get("map_ids", [])
-        return {ask("map", "show", "id", str(number))["name"]: number for number in ids}
+    def map(self, name: str) -> Map:
+        """One of its maps."""
+        numbers = ask("prog", "show", "pinned", self.pin)["map_ids"]
+        (found,) = [number for number in numbers
+                    if ask("map", "show", "id", str(number))["name"] == name]
+        return Map(found)
 
 
 class Card:
@@ -89,7 +151,7 @@ class Card:
     port = "nfp0"
 
     def __init__(self) -> None:
-        say("insmod", Path(os.environ["SHUNT_VM_NFP"]) / "shunt_nfp.ko")
+        say("insmod", Path(os.environ["SHUNT_VM_NFP"]) / "nfp.ko")
         self._defaults = {path.name: int(path.read_text()) for path in PARAMETERS.iterdir()}
         self._values = dict(self._defaults)
 
@@ -129,12 +191,12 @@ class Card:
         """The device comes."""
         (DRIVER / "bind").write_text("nfp")
 
-    def load(self, path: Path, name: str = "program") -> Program:
-        """Puts an object's program and maps on the card."""
+    def load(self, path: Path, name: str = "program", reuse: Sequence[str] = ()) -> Program:
+        """Puts an object's program and maps on the card; reuse: bpftool's words for maps."""
         pin = PINS / name
         log = KernelLog()
         done = subprocess.run(["bpftool", "prog", "load", path, pin, "type", "xdp", "dev",
-                               self.port], capture_output=True, text=True)
+                               self.port, *reuse], capture_output=True, text=True)
         kernel = log.text()
         if done.returncode:
             raise Refused(done.stdout + done.stderr, kernel)

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import pytest
 
-from .card import Card, Refused
+from .card import CASES, Card, Refused
 
 SOURCES = Path(__file__).resolve().parents[3] / "offload_cases"
-OBJECTS = Path(os.environ["BUILD"]) / "offload_cases"
 
 
 def _said(case: str) -> dict[str, str]:
@@ -25,7 +23,7 @@ def _said(case: str) -> dict[str, str]:
 def test_case(card: Card, case: str) -> None:
     said = _said(case)
     try:
-        words = card.load(OBJECTS / f"{case}.bpf.o").words
+        words = card.load(CASES / f"{case}.bpf.o").words
     except Refused as refused:
         assert said["verdict"] == "refused", refused
         where = refused.kernel if said.get("log") == "kernel" else refused.verifier
