@@ -38,7 +38,7 @@ include hwtests/offload_cases/build.mk
 include loader/doc/build.mk
 include bench/build.mk
 
-.PHONY: all everything help lint test test-vm demo bench bench-quick install uninstall clean
+.PHONY: all everything help lint check-offload test test-vm demo bench bench-quick install uninstall clean
 all: $(BUILD)/loader $(MAN_PAGES) $(BUILD)/completion/shunt $(LIB_FILES) ## everything that make install installs
 everything: all $(BUILD)/quic-server $(BUILD)/bpf/pass.bpf.o $(BUILD)/bench $(UNIT_PROGRAMS) ## and what the tests need
 
@@ -47,6 +47,9 @@ help: ## this table
 
 lint: ## format, static analysis, shell, Python, licences: changes nothing
 	$(Q)ci/lint.sh
+
+check-offload: $(BUILD)/bpf/offload.bpf.o ## would a card take the offload object? Needs no root and no card
+	$(Q)$(PYTHON) -m ci.check_offload $<
 
 test: ## everything there is to test (root); installs the packages it needs
 	$(Q)ci/test.sh
