@@ -13,9 +13,8 @@ import itertools
 import math
 import random
 import socket
-from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Iterable, Iterator, Literal, Mapping
+from typing import Any, Iterator, Literal, Mapping
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP  # type: ignore[import]
@@ -26,8 +25,9 @@ from scapy.packet import Packet, Raw  # type: ignore[import]
 from hwtests.conftest import HOST_TIERS, HostTier
 from hwtests.lab import Bed, Family, Host, Loader, Wire
 from hwtests.lab.bed import FAMILIES, client4, client6
-from hwtests.oracle import Decision, Model
+from hwtests.oracle import Model
 from hwtests.oracle.corpus import cid, long, short
+from hwtests.oracle.counting import counted_under, difference, sums
 
 Config = dict[str, Any]
 Way = Literal["ipip4", "ipip6", "l2dsr"]
@@ -383,22 +383,6 @@ def test_not_ours_is_passed_untouched(stage: Stage) -> None:
 # Counters.
 
 
-def _difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[int, int]]:
-    changes = {name: (after[name]["packets"] - before[name]["packets"],
-                      after[name]["octets"] - before[name]["octets"]) for name in after}
-    return {name: change for name, change in changes.items() if change != (0, 0)}
-
-
-def _sums(pairs: Iterable[tuple[str | None, int]]) -> dict[str, tuple[int, int]]:
-    packets: Counter[str] = Counter()
-    octets: Counter[str] = Counter()
-    for name, length in pairs:
-        if name is not None:
-            packets[name] += 1
-            octets[name] += length
-    return {name: (packets[name], octets[name]) for name in packets}
-
-
 def test_counters_add_up(stage: Stage) -> None:
     """Every packet under one reason; VIPs, servers and configs as the oracle counts them."""
     stage.apply(make_config(stage.bed))
@@ -414,29 +398,23 @@ def test_counters_add_up(stage: Stage) -> None:
         assert len(passed.receive(len(others), match=others.__contains__)) == len(others)
         after, sent_after = stage.stats(), _transmitted(bed)
 
-    expected = _sums((decision.reason, length) for decision, length in decisions)
-    counted = _difference(before["reasons"], after["reasons"])
+    expected = sums((decision.reason, length) for decision, length in decisions)
+    counted = difference(before["reasons"], after["reasons"])
     # The kernels' own packets (multicast listener reports, say) may come between.
     own = {"not_udp", "not_ip", "not_vip"}
     assert {k: v for k, v in counted.items() if k not in own} \
         == {k: v for k, v in expected.items() if k not in own}
     assert all(counted[k] >= expected[k] for k in own & set(expected))
     for section in ("vips", "configs", "servers"):
-        assert _difference(before[section], after[section]) == _sums(
-            (_counted_under(decision)[section], length) for decision, length in decisions), section
+        assert difference(before[section], after[section]) == sums(
+            (counted_under(decision, stage.config)[section], length)
+            for decision, length in decisions), section
 
     for stats in (before, after):
         for unit in ("packets", "octets"):
             assert stats["total"][unit] == sum(r[unit] for r in stats["reasons"].values())
     if not bed.plan.one_link:
         assert after["total"]["packets"] - before["total"]["packets"] == sent_after - sent
-
-
-def _counted_under(decision: Decision) -> dict[str, str | None]:
-    """The names that ``loader stats`` gives what a frame counts for."""
-    return {"vips": decision.vip,
-            "configs": None if decision.config_id is None else str(decision.config_id),
-            "servers": None if decision.server is None else f"{decision.pool}/{decision.server}"}
 
 
 def _transmitted(bed: Bed) -> int:

@@ -529,20 +529,29 @@ def _sums() -> Iterator[tuple[str, str, bytes]]:
                     ether() / ip4(id=0, tos=tos) / udp(short(cid(0, octet, 4), size)))
 
 
+def main_scenario() -> Scenario:
+    """All about a frame but the lengths of connection IDs."""
+    return Scenario("main", main_config(), make_cases(
+        _link(), _ipv4(), _ipv6(), _udp(), _truncated(), _vips(), _long_headers(), _cids(),
+        _ecn(), _flights(), _noise()))
+
+
+def pair_scenarios() -> Iterator[Scenario]:
+    """Every legal pair of lengths, seven to a scenario."""
+    groups = [LEGAL_PAIRS[i:i + 7] for i in range(0, len(LEGAL_PAIRS), 7)]
+    for i, pairs in enumerate(groups):
+        yield Scenario(f"pairs-{i}", _pair_config(pairs), make_cases(_pair_frames(pairs)))
+
+
 def clear_scenarios() -> list[Scenario]:
     """Connection IDs in clear, and everything else about a frame."""
-    groups = [LEGAL_PAIRS[i:i + 7] for i in range(0, len(LEGAL_PAIRS), 7)]
     no_cids = main_config()
     no_cids["cid_configs"] = []
     for pool in no_cids["pools"]:
         for server in pool["servers"]:
             del server["server_ids"]
     return [
-        Scenario("main", main_config(), make_cases(
-            _link(), _ipv4(), _ipv6(), _udp(), _truncated(), _vips(), _long_headers(), _cids(),
-            _ecn(), _flights(), _noise())),
-        *(Scenario(f"pairs-{i}", _pair_config(pairs), make_cases(_pair_frames(pairs)))
-          for i, pairs in enumerate(groups)),
+        main_scenario(), *pair_scenarios(),
         Scenario("no-cid-configs", no_cids, make_cases(_cids(), _flights())),
         Scenario("checksum", _checksum_config(), make_cases(_sums())),
     ]
