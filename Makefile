@@ -38,7 +38,7 @@ include hwtests/offload_cases/build.mk
 include loader/doc/build.mk
 include bench/build.mk
 
-.PHONY: all everything help lint check-offload test test-vm demo bench bench-quick install uninstall clean
+.PHONY: all everything help lint check-offload test test-vm demo bench bench-quick hwtest install uninstall clean
 all: $(BUILD)/loader $(MAN_PAGES) $(BUILD)/completion/shunt $(LIB_FILES) ## everything that make install installs
 everything: all $(BUILD)/quic-server $(BUILD)/bpf/pass.bpf.o $(BUILD)/bench $(UNIT_PROGRAMS) ## and what the tests need
 
@@ -65,6 +65,9 @@ bench: ## what a packet costs, in the kernel and against bare XDP_TX (root); und
 
 bench-quick: ## the same in under a minute
 	$(Q)ci/bench.sh --quick
+
+hwtest: ## the tests on a real NIC (root): NIC=IFACE [PEER=IFACE]; asks first, see hwtests/nic/README.md
+	$(Q)ci/hwtest.sh
 
 install: all ## to DESTDIR, PREFIX, SBINDIR, LIBEXECDIR, LIBDIR, INCLUDEDIR, MANDIR, UNITDIR, SYSCONFDIR
 install uninstall:
