@@ -55,8 +55,7 @@ void device_quote_log(int reader, const char *driver, struct reason *reason)
 	char line[sizeof(reason->kernel)];
 
 	if (reader < 0)
-		reason_set_hint(reason, "the driver tells why in the kernel's log only: dmesg, or "
-					"try again with CAP_SYSLOG");
+		reason_set_hint(reason, "the driver tells why in the kernel's log only: dmesg");
 	else if (kernel_log_find(reader, driver ? driver : "", line, sizeof(line)))
 		reason_set_kernel(reason, line);
 }
@@ -110,7 +109,8 @@ static int refuse(const struct maker *maker, const struct fit_refusal *refusal, 
 	enum reason_code code = error == -EPERM	     ? REASON_NO_PERMISSION :
 				error == -EOPNOTSUPP ? REASON_MAP_TYPE :
 				error == -ENODEV     ? REASON_DEVICE_GONE :
-						       REASON_MAP_LIMIT;
+				fit_helps(-error)    ? REASON_MAP_LIMIT :
+						       REASON_UNKNOWN;
 	const char *what = maker->request->what;
 
 	if (!fit_helps(-error))
@@ -130,8 +130,12 @@ static int refuse(const struct maker *maker, const struct fit_refusal *refusal, 
 			   "device has no room for the %u of %s",
 			   what, (unsigned long long)refusal->total,
 			   (unsigned long long)refusal->before, map->entries, map->name);
-	if (refusal->alone)
+	if (refusal->alone && fit_helps(-error))
 		repeat(maker, refusal->map);
+	if (error == -ETIMEDOUT || error == -EIO)
+		reason_set_hint(reason, "the device does not answer: reload its driver");
+	else if (refusal->alone && !refusal->takes)
+		reason_set_hint(reason, "other firmware, or another tier");
 	device_quote_log(maker->reader, maker->request->driver, reason);
 	code = reason_classify(0, reason->kernel);
 	if (code != REASON_UNKNOWN)

@@ -12,7 +12,16 @@
 
 bool fit_helps(int error)
 {
-	return error != EPERM && error != EOPNOTSUPP && error != ENODEV;
+	switch (error) {
+	case EPERM:
+	case EOPNOTSUPP:
+	case ENODEV:
+	case ETIMEDOUT: /* firmware that does not answer: seconds each time */
+	case EIO:
+		return false;
+	default:
+		return true;
+	}
 }
 
 static uint32_t larger(uint32_t a, uint32_t b)

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A reader of what comes from now on; close() it. -errno where it may not be read (CAP_SYSLOG). */
+/* A reader of what comes from now on; close() it. -errno where it may not be read. */
 int kernel_log_open(void);
 /* Forgets what has come so far. */
 void kernel_log_skip(int reader);

@@ -15,7 +15,7 @@
 	X(NO_OFFLOAD_DEVICE, "no-offload-device", 3, "the device has no offload engine",          \
 	  "only Netronome/Corigine nfp with the BPF firmware has one (and netdevsim, for tests)") \
 	X(MAP_LIMIT, "map-limit", 3, "the device is too small for the file",                      \
-	  "fewer rows, VIPs, servers or server ids in the file, or another tier")                 \
+	  "fewer rows, VIPs, servers or ids in the file, or fewer maps of others on the card")    \
 	X(MAP_TYPE, "map-type", 3, "the device does not take this type of map",                   \
 	  "other firmware, or another tier")                                                      \
 	X(MAP_FLAGS, "map-flags", 3, "the device does not take a map with flags",                 \
