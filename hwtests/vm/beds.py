@@ -37,6 +37,9 @@ class Boot:
 BOOTS = (
     Boot("6.1-netdevsim", "6.1", ("netdevsim", "netdevsim-roomy"),
          ("test_netdevsim.py", "test_load.py")),
-    Boot("6.1-nfp", "6.1", ("nfp",), ("nfp",)),
+    Boot("6.1-nfp", "6.1", ("nfp",),
+         ("nfp/test_nfp_cases.py", "nfp/test_nfp_maps.py", "nfp/test_nfp_attach.py")),
+    Boot("6.1-nfp-loader", "6.1", ("nfp",),
+         ("nfp/test_nfp_loader.py", "nfp/test_nfp_probe.py"), timeout=600.0),
     Boot("6.12", "6.12", (), ("test_load.py",)),
 )
