@@ -48,8 +48,8 @@ help: ## this table
 lint: ## format, static analysis, shell, Python, licences: changes nothing
 	$(Q)ci/lint.sh
 
-check-offload: $(BUILD)/bpf/offload.bpf.o ## would a card take the offload object? Needs no root and no card
-	$(Q)$(PYTHON) -m ci.check_offload $<
+check-offload: $(BUILD)/bpf/offload.bpf.o ## would a card take the offload object? Also with CHECK=--words
+	$(Q)$(PYTHON) -m ci.check_offload $(CHECK) $<
 
 test: ## everything there is to test (root); installs the packages it needs
 	$(Q)ci/test.sh

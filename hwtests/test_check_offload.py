@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from ci.check_offload import insn as bpf
 from ci.check_offload import scalar
-from ci.check_offload.rules import RULES
+from ci.check_offload.rules import FIRMWARE, RULES
 from hwtests.lab.bed import build_dir, built
 
 TREE = Path(__file__).resolve().parents[1]
@@ -30,16 +30,17 @@ class Header(NamedTuple):
     """What a case's comment says of it."""
 
     verdict: str
+    words: int
     rules: set[str]
     driver: str
     log: str
 
 
 def header(source: Path) -> Header:
-    said = dict(re.findall(r"^// (verdict|rule|driver|log): (.*)$", source.read_text(),
+    said = dict(re.findall(r"^// (verdict|words|rule|driver|log): (.*)$", source.read_text(),
                            re.MULTILINE))
-    return Header(said["verdict"], set(said.get("rule", "").split()), said.get("driver", ""),
-                  said.get("log", "verifier"))
+    return Header(said["verdict"], int(said.get("words", 0)), set(said.get("rule", "").split()),
+                  said.get("driver", ""), said.get("log", "verifier"))
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -77,6 +78,8 @@ def test_case(source: Path, documents: dict[str, Any]) -> None:
     assert {one["rule"] for one in document["findings"]} == said.rules
     refused = said.verdict == "refused"
     assert document["verdict"] == ("refused" if refused else "wrong" if said.rules else "accepted")
+    if said.words:
+        assert document["programs"][0]["words"] == said.words
     for one in document["findings"]:
         assert one["refused"] == refused
         assert one["function"] and one["to_do"] and one["instruction"]
@@ -92,6 +95,7 @@ def test_headers_are_complete() -> None:
         assert said.verdict in ("accepted", "refused"), source
         assert said.log in ("verifier", "kernel"), source
         assert said.rules or said.verdict == "accepted", source
+        assert bool(said.words) == (said.verdict == "accepted"), source
         assert not said.driver or said.verdict == "refused", source
         assert said.rules <= set(RULES), source
 
@@ -104,11 +108,31 @@ def test_every_rule_has_a_case() -> None:
         assert verdicts == {"refused" if rule.refused else "accepted"}, name
 
 
-def test_own_object_is_accepted() -> None:
-    done = make("check-offload")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "bpf/offload.bpf.o: a card takes it\n" in done.stdout
-    assert "shunt_offload: " in done.stdout
+def test_own_object() -> None:
+    """Nothing is wrong with it but its length, as long as it is too long."""
+    done = make("check-offload", "CHECK=--json")
+    document = json.loads(done.stdout[done.stdout.index("{"):])
+    (program,) = document["programs"]
+    assert program["name"] == "shunt_offload"
+    too_long = program["words"] > FIRMWARE.words
+    assert [one["rule"] for one in document["findings"]] == ["length"] * too_long
+    assert done.returncode == (2 if too_long else 0)  # make's own code
+
+
+def test_words_by_function_and_line() -> None:
+    """They add up: each word is in one function and in one line."""
+    done = run("--words", "100000", built("bpf/offload.bpf.o"))
+    total = int(found[1]) if (found := re.search(r", (\d+) of \d+ words", done.stdout)) else 0
+    _, functions, lines = re.split(r"^  words  (?:functions|lines) of .*$", done.stdout,
+                                   flags=re.MULTILINE)
+    costs = [sum(map(int, re.findall(r"^ *(\d+)  ", table, re.MULTILINE)))
+             for table in (functions, lines)]
+    overhead = re.search(r"(\d+)  what every program costs", functions)
+    assert overhead and costs == [total, total - int(overhead[1])]
+    assert re.search(r"\d+  lb_route_by_cid\(\) +bpf/include/lb/", functions)
+    listed = re.findall(r"^ *\d+ +(\d+)  ", run("--listing", built("bpf/offload.bpf.o")).stdout,
+                        re.MULTILINE)
+    assert sum(map(int, listed)) == costs[1]
 
 
 def test_host_object_is_not() -> None:

@@ -55,7 +55,7 @@ class Trace:
 
     program: Program
     facts: dict[int, Facts] = field(default_factory=dict)
-    #: Function: octets of stack that it uses.
+    #: Function: octets of stack that it uses, in slots of eight.
     depths: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     #: The furthest octet of the packet that is touched.
     deepest: int = 0
@@ -285,7 +285,7 @@ class Walk:
         assert isinstance(pointer.place, int)
         start = state.frames[pointer.place].start
         if -512 <= offset:
-            self.trace.depths[start] = max(self.trace.depths[start], -offset)
+            self.trace.depths[start] = max(self.trace.depths[start], -(offset // 8 * 8))
 
     def _load(self, at: int, insn: Insn, state: State, facts: Facts) -> None:
         pointer = state.regs[insn.src] or UNKNOWN
@@ -397,7 +397,8 @@ class Walk:
         one = regs[insn.dst] or UNKNOWN
         two = (regs[insn.src] or UNKNOWN) if insn.by_register else number(scalar.constant(insn.imm))
         following, target = successors(self.program, at)
-        for taken, where in ((False, following), (True, target)):
+        # The last in is the first out: on without a jump, as the kernel goes.
+        for taken, where in ((True, target), (False, following)):
             way = state.copy()
             if self._goes(insn, wide, one, two, way, taken):
                 facts.ways.add(taken)

@@ -17,6 +17,7 @@ from ci.check_offload.flow import Facts, Trace
 from ci.check_offload.insn import Insn
 from ci.check_offload.program import Map, Object, Program
 from ci.check_offload.state import Kind, Reg
+from ci.check_offload.words import Estimate
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,9 @@ RULES = {
     "pointer-kind": Rule(
         "memory is reached by pointers to the context, the stack, the packet or a map's value",
         "make the function static, so that it is checked with its callers' pointers"),
+    "length": Rule(
+        f"a program becomes {FIRMWARE.words:,} words of microcode at most",
+        "see --words for the functions and lines that cost most"),
     "return-code": Rule(
         "a program returns XDP_ABORTED, XDP_DROP, XDP_PASS or XDP_TX: the card drops the rest",
         "return one of these constants", refused=False),
@@ -152,9 +156,10 @@ def _find(rule: str, program: Program, at: int, detail: str) -> Finding:
                    str(program.insns[at]), at)
 
 
-def check(whole: Object, traces: list[Trace]) -> list[Finding]:
+def check(whole: Object, estimates: list[Estimate]) -> list[Finding]:
     """All that a card would not take, in the order of the programs."""
     found = [*_maps(whole), *_globals(whole)]
+    traces = [estimate.trace for estimate in estimates]
     for trace in traces:
         found += _section(trace.program)
         for at, facts in sorted(trace.facts.items()):
@@ -162,6 +167,9 @@ def check(whole: Object, traces: list[Trace]) -> list[Finding]:
             found += [_find(rule, trace.program, at, detail)
                       for rule, detail in _instruction(insn, facts)]
         found += _stack_size(trace)
+    for estimate in estimates:
+        if estimate.total > FIRMWARE.words:
+            found.append(_find("length", estimate.program, 0, f"about {estimate.total} words"))
     found += _read_and_counted(traces)
     return found
 

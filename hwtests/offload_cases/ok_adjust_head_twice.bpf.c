@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Two calls, each of them checked by the card.
 // verdict: accepted
+// words: 68
 #include "case.h"
 
 SEC("xdp")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // A packet made shorter.
 // verdict: accepted
+// words: 45
 #include "case.h"
 
 SEC("xdp")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Swaps of 16, 32 and 64 bits.
 // verdict: accepted
+// words: 66
 #include "case.h"
 
 SEC("xdp")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Copies within the packet and from a map's value to it.
 // verdict: accepted
+// words: 87
 #include "case.h"
 
 struct header {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // What no path reaches is dropped before the card hears of it.
 // verdict: accepted
+// words: 28
 #include "case.h"
 
 SEC("xdp")

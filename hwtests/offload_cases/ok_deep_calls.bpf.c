@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Frames of two functions, rounded up to 64 octets each, within the 512.
 // verdict: accepted
+// words: 83
 #include "case.h"
 
 static __noinline __u64 inner(__u64 x)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Of 32 bits by a constant; and a remainder, which clang makes of it.
 // verdict: accepted
+// words: 79
 #include "case.h"
 
 SEC("xdp")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // An event to user space, to the ring of whatever CPU hears of it.
 // verdict: accepted
+// words: 57
 #include "case.h"
 
 struct {

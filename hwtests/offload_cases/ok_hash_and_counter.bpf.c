@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // A key copied from the packet to the stack, a counter of eight octets and one of four.
 // verdict: accepted
+// words: 83
 #include "case.h"
 
 struct count {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Keys that begin at any multiple of four.
 // verdict: accepted
+// words: 92
 #include "case.h"
 
 struct keys {

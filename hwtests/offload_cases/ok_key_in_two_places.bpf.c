@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // One call, whose key lies at another offset on each path.
 // verdict: accepted
+// words: 87
 #include "case.h"
 
 MAP(table, BPF_MAP_TYPE_ARRAY, __u32, __u32, 8);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Key and value together exactly 64 octets.
 // verdict: accepted
+// words: 67
 #include "case.h"
 
 struct value {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // A loop that the verifier can count.
 // verdict: accepted
+// words: 64
 #include "case.h"
 
 SEC("xdp")

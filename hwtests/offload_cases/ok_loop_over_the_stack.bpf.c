@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // A loop over words of the stack: all its offsets are multiples of four.
 // verdict: accepted
+// words: 112
 #include "case.h"
 
 SEC("xdp")

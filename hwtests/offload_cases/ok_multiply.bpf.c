@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Factors that are known to fit 32 bits, by their type, by a mask and by a comparison.
 // verdict: accepted
+// words: 95
 #include "case.h"
 
 SEC("xdp")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // The choice of the host's queue, the one field of the context that may be written.
 // verdict: accepted
+// words: 47
 #include "case.h"
 
 SEC("xdp")

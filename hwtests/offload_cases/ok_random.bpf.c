@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // The card's random numbers.
 // verdict: accepted
+// words: 30
 #include "case.h"
 
 SEC("xdp")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // By constants and by registers, of 32 and of 64 bits, signed and not.
 // verdict: accepted
+// words: 106
 #include "case.h"
 
 SEC("xdp")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Signed comparisons, of 32 and of 64 bits.
 // verdict: accepted
+// words: 71
 #include "case.h"
 
 SEC("xdp")

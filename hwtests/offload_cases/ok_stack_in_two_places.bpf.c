@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // One load, at offsets that differ by a multiple of four.
 // verdict: accepted
+// words: 76
 #include "case.h"
 
 SEC("xdp")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // A function that saves registers, called twice, with a pointer into its caller's frame.
 // verdict: accepted
+// words: 137
 #include "case.h"
 
 MAP(table, BPF_MAP_TYPE_ARRAY, __u32, __u32, 8);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // All of the 512 octets in one frame.
 // verdict: accepted
+// words: 50
 #include "case.h"
 
 SEC("xdp")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 // Data and counters in one value, in words of their own.
 // verdict: accepted
+// words: 82
 #include "case.h"
 
 struct entry {
