@@ -139,6 +139,20 @@ static void describe(const struct change *change, struct attachment *attachment)
 	attachment->tier = change->tier;
 }
 
+/* By what is at hand: an attachment that is in place does not fail for a question about it. */
+static void describe_program(const struct change *change, struct attachment *attachment)
+{
+	struct hook_program program;
+
+	hook_program(change->fd, &program);
+	attachment->program_id = program.id;
+	strcpy(attachment->tag, program.tag);
+	attachment->loaded = program.loaded;
+	attachment->dispatcher = change->shared;
+	attachment->stack = is_host(change->tier);
+	attachment->current = true;
+}
+
 /* The program of attachment->maps' successor, loaded; maps filled if they are new. */
 static int prepare(struct change *change,
 		   int (*before_attach)(struct attachment *attachment, void *context,
@@ -312,13 +326,9 @@ static int commit(struct change *change, const struct attachment *attachment, st
 		error = stack_attach(site->interface, site->ifindex, &attachment->maps, reason);
 	if (error)
 		goto undo;
-	error = pins_move(&fresh, &folder, reason);
-	if (!error)
-		return 0;
-	if (is_host(change->tier) && change->ours)
-		stack_attach(site->interface, site->ifindex, &change->before.maps, &ignored);
-	else if (is_host(change->tier))
-		stack_detach(site->interface, site->ifindex);
+	/* If not, they count where they are, and the next loader moves them (site_find()). */
+	pins_move(&fresh, &folder, &ignored);
+	return 0;
 undo:
 	take_back(change);
 unpin:
@@ -343,7 +353,6 @@ static int change_tier(struct change *change,
 		       void *context, struct attachment *attachment, enum attach_outcome *outcome,
 		       struct reason *reason)
 {
-	struct pin_path folder;
 	int error = look_before(change, reason);
 
 	if (error)
@@ -359,13 +368,9 @@ static int change_tier(struct change *change,
 	error = prepare(change, before_attach, context, attachment, reason);
 	if (!error)
 		error = commit(change, attachment, reason);
-	if (error)
-		return error;
-	attach_close(attachment);
-	error = hook_query(change->site->interface, change->site->ifindex, &change->site->hook,
-			   reason);
-	folder = site_folder(change->site, change->tier);
-	return error ? error : site_read(change->site, change->tier, &folder, attachment, reason);
+	if (!error)
+		describe_program(change, attachment);
+	return error;
 }
 
 int attach_tier(const char *interface, enum tier tier, const struct attach_options *options,

@@ -268,53 +268,82 @@ static int put_filter(const char *interface, uint32_t ifindex, int fd, struct re
 	return stack_reason(interface, "attach", -error, reason);
 }
 
-static int pin(const struct pin_path *folder, const struct bpf_object *object,
-	       struct reason *reason)
-{
-	int stats = bpf_object__find_map_fd_by_name(object, LB_MAP_STACK_STATS), error;
-	struct pin_path path;
+/* What is pinned, and under which name until the filter is in its place. */
+static const struct {
+	const char *name, *fresh;
+} pinned[] = {
+	{ LB_MAP_STACK_STATS, "new-" LB_MAP_STACK_STATS },
+	{ PINS_PROGRAM, "new-" PINS_PROGRAM },
+};
 
-	error = pins_make(folder, reason);
-	path = pins_in(folder, PINS_PROGRAM);
-	unlink(path.text);
-	path = pins_in(folder, LB_MAP_STACK_STATS);
-	unlink(path.text);
-	if (!error)
-		error = pins_put(stats, folder, LB_MAP_STACK_STATS, reason);
-	if (!error)
-		error = pins_put(
-			bpf_program__fd(bpf_object__find_program_by_name(object, LB_PROG_STACK)),
-			folder, PINS_PROGRAM, reason);
+static void drop_fresh(const struct pin_path *folder)
+{
+	for (size_t i = 0; i < sizeof(pinned) / sizeof(pinned[0]); i++) {
+		struct pin_path path = pins_in(folder, pinned[i].fresh);
+
+		unlink(path.text);
+	}
+}
+
+static int pin_fresh(const struct pin_path *folder, const struct bpf_object *object,
+		     struct reason *reason)
+{
+	const int fds[] = {
+		bpf_object__find_map_fd_by_name(object, LB_MAP_STACK_STATS),
+		bpf_program__fd(bpf_object__find_program_by_name(object, LB_PROG_STACK)),
+	};
+	int error = pins_make(folder, reason);
+
+	drop_fresh(folder); /* of one that was killed */
+	for (size_t i = 0; i < sizeof(pinned) / sizeof(pinned[0]) && !error; i++)
+		error = pins_put(fds[i], folder, pinned[i].fresh, reason);
 	return error;
+}
+
+static void move_fresh(const struct pin_path *folder)
+{
+	for (size_t i = 0; i < sizeof(pinned) / sizeof(pinned[0]); i++) {
+		struct pin_path from = pins_in(folder, pinned[i].fresh);
+		struct pin_path to = pins_in(folder, pinned[i].name);
+
+		rename(from.text, to.text);
+	}
+}
+
+/* made: the qdisc; had: there were pins before. */
+static void take_back(uint32_t ifindex, const struct pin_path *folder, bool made, bool had)
+{
+	if (made) {
+		remove_qdisc(ifindex);
+		unmark_qdisc(folder, ifindex);
+	}
+	drop_fresh(folder);
+	if (!had && pins_exist(folder))
+		pins_remove(folder);
 }
 
 int stack_attach(const char *interface, uint32_t ifindex, const struct map_set *maps,
 		 struct reason *reason)
 {
 	struct pin_path folder = pins_folder(interface, PINS_STACK);
+	bool made, had = pins_exist(&folder);
 	struct bpf_object *object;
-	bool made;
 	int error = load(interface, maps, &object, reason);
 
 	if (error)
 		return error;
 	error = make_qdisc(interface, ifindex, &folder, &made, reason);
-	if (error)
-		goto out;
-	error = put_filter(interface, ifindex,
-			   bpf_program__fd(bpf_object__find_program_by_name(object, LB_PROG_STACK)),
-			   reason);
-	if (error) {
-		if (made) {
-			remove_qdisc(ifindex);
-			unmark_qdisc(&folder, ifindex);
-		}
-		goto out;
-	}
-	error = pin(&folder, object, reason);
-	if (error)
-		stack_detach(interface, ifindex);
-out:
+	if (!error)
+		error = pin_fresh(&folder, object, reason);
+	if (!error)
+		error = put_filter(
+			interface, ifindex,
+			bpf_program__fd(bpf_object__find_program_by_name(object, LB_PROG_STACK)),
+			reason);
+	if (!error)
+		move_fresh(&folder);
+	else
+		take_back(ifindex, &folder, made, had);
 	bpf_object__close(object);
 	return error;
 }
