@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""Attaching that breaks off half-way, at whichever call to the kernel: the interface is as it was."""
+"""Attaching that breaks off half-way, at whichever call to the kernel: what was there stays."""
 
 from __future__ import annotations
 
