@@ -252,7 +252,8 @@ static int attach(const struct walk_request *request, const char *path)
 	if (walk_tiers(request, &walk, &reason))
 		status = walk_status(request, &reason);
 	if (reason.code == REASON_NO_INTERFACE || reason.code == REASON_NO_PERMISSION ||
-	    reason.code == REASON_NO_BPFFS || reason.code == REASON_USAGE) {
+	    reason.code == REASON_NO_BPFFS || reason.code == REASON_DEVICE_GONE ||
+	    reason.code == REASON_USAGE) {
 		out_fail(&reason); /* nothing that a table of tiers would say better */
 	} else if (out.json) {
 		walk_json(request->interface, path, &walk, &reason, status);

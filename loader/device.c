@@ -6,6 +6,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -26,6 +27,42 @@ struct maker {
 	int reader; /* of the kernel's log */
 };
 
+bool device_gone(uint32_t ifindex)
+{
+	char name[IF_NAMESIZE];
+
+	return !if_indextoname(ifindex, name);
+}
+
+/* Whether it makes maps: then it has an engine, whatever it says to a program. */
+static bool has_engine(uint32_t ifindex)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_ifindex = ifindex);
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "shunt_trial", sizeof(uint32_t),
+				sizeof(uint32_t), 1, &opts);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* kernel/bpf/offload.c: EOPNOTSUPP from what has no ndo_bpf, EINVAL from what has no engine. */
+static enum reason_code try_reason(uint32_t ifindex, int error)
+{
+	if (device_gone(ifindex))
+		return REASON_DEVICE_GONE;
+	switch (error) {
+	case EOPNOTSUPP:
+		return has_engine(ifindex) ? REASON_OFFLOAD_REFUSED : REASON_NO_NDO_BPF;
+	case EINVAL:
+		return REASON_NO_OFFLOAD_DEVICE;
+	case EPERM:
+		return REASON_NO_PERMISSION;
+	default:
+		return REASON_UNKNOWN;
+	}
+}
+
 int device_try(const char *interface, uint32_t ifindex, struct reason *reason)
 {
 	static const struct bpf_insn pass[] = {
@@ -35,19 +72,14 @@ int device_try(const char *interface, uint32_t ifindex, struct reason *reason)
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .prog_ifindex = ifindex);
 	int fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "shunt_trial", "Dual BSD/GPL", pass,
 			       sizeof(pass) / sizeof(pass[0]), &opts);
-	enum reason_code code;
+	int error = errno;
 
 	if (fd >= 0) {
 		close(fd);
 		return 0;
 	}
-	/* kernel/bpf/offload.c: EOPNOTSUPP from what has no ndo_bpf, EINVAL from what has no engine. */
-	code = errno == EOPNOTSUPP ? REASON_NO_NDO_BPF :
-	       errno == EINVAL	   ? REASON_NO_OFFLOAD_DEVICE :
-	       errno == EPERM	   ? REASON_NO_PERMISSION :
-	       errno == ENODEV	   ? REASON_DEVICE_GONE :
-				     REASON_UNKNOWN;
-	return reason_set(reason, code, "prog-load-dev", errno, "%s, offload", interface);
+	return reason_set(reason, try_reason(ifindex, error), "prog-load-dev", error, "%s, offload",
+			  interface);
 }
 
 void device_quote_log(int reader, const char *driver, struct reason *reason)
@@ -113,6 +145,9 @@ static int refuse(const struct maker *maker, const struct fit_refusal *refusal, 
 						       REASON_UNKNOWN;
 	const char *what = maker->request->what;
 
+	if (device_gone(maker->request->ifindex))
+		return reason_set(reason, REASON_DEVICE_GONE, "map-create", -error, "%s, offload",
+				  what);
 	if (!fit_helps(-error))
 		reason_set(reason, code, "map-create", -error, "%s, offload: %s of %u entries",
 			   what, map->name, map->entries);

@@ -7,11 +7,14 @@
 #define SHUNT_DEVICE_H
 
 #include <bpf/libbpf.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "object.h"
 #include "reason.h"
 
+/* Whether it is there no more, which the errno of a call about it need not tell. */
+bool device_gone(uint32_t ifindex);
 /* Whether the device has an engine for offloaded programs at all: 0, or why not. */
 int device_try(const char *interface, uint32_t ifindex, struct reason *reason);
 

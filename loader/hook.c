@@ -51,7 +51,7 @@ static enum reason_code attach_reason(enum tier tier, int error, const char *sen
 	if (tier == TIER_DRIVER && error == EOPNOTSUPP)
 		return REASON_NO_NATIVE;
 	if (tier == TIER_OFFLOAD && error == EOPNOTSUPP)
-		return REASON_NO_OFFLOAD_DEVICE;
+		return REASON_OFFLOAD_REFUSED;
 	return REASON_UNKNOWN;
 }
 

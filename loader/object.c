@@ -125,8 +125,6 @@ static enum reason_code load_reason(int error)
 	switch (error) {
 	case EPERM:
 		return REASON_NO_PERMISSION;
-	case ENODEV:
-		return REASON_DEVICE_GONE;
 	case EACCES:
 	case EINVAL:
 	case E2BIG:
@@ -145,7 +143,9 @@ static int load(const struct object_request *request, struct bpf_object *object,
 	int error = bpf_object__load(object);
 	enum reason_code code;
 
-	if (error) {
+	if (error && request->ifindex && device_gone(request->ifindex)) {
+		request_reason(request, REASON_DEVICE_GONE, "prog-load", -error, reason);
+	} else if (error) {
 		request_reason(request, load_reason(-error), "prog-load", -error, reason);
 		if (request->ifindex && reason_classify(0, reason->kernel) == REASON_UNKNOWN)
 			device_quote_log(reader, request->driver, reason);

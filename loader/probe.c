@@ -18,6 +18,7 @@
 
 #include "advice.h"
 #include "attach.h"
+#include "device.h"
 #include "hook.h"
 #include "log.h"
 #include "object.h"
@@ -398,6 +399,11 @@ int probe_interface(const char *name, const struct probe_options *options, struc
 		probe_offload(probe, options);
 		probe_driver(probe, options);
 		probe_generic(probe, options);
+	}
+	/* Verdicts of an interface that is there no more would be wrong. */
+	if (device_gone(probe->nic.ifindex)) {
+		reason_set(reason, REASON_DEVICE_GONE, "probe", 0, "%s", name);
+		return -ENODEV;
 	}
 	for (enum tier tier = 0; tier < TIER_COUNT; tier++)
 		advise(&probe->nic, tier, &probe->tiers[tier].reason);

@@ -140,7 +140,7 @@ static const struct {
 	{ REASON_BUSY_UPPER_DEVICE, { "upper device" } },
 	{ REASON_NO_NATIVE, { "does not support xdp in native mode" } },
 	{ REASON_NO_NATIVE, { "driver xdp disabled" } },
-	{ REASON_NO_OFFLOAD_DEVICE, { "xdp offload disabled" } },
+	{ REASON_OFFLOAD_REFUSED, { "xdp offload disabled" } },
 	{ REASON_PACKET_SPLIT, { "packet split boundary" } },
 	{ REASON_MAP_LIMIT, { "map", "too many" } },
 	{ REASON_MAP_LIMIT, { "map elements too large" } },

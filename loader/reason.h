@@ -14,6 +14,8 @@
 	X(NO_NDO_BPF, "no-ndo-bpf", 3, "the driver has no XDP at all", "use the generic tier")    \
 	X(NO_OFFLOAD_DEVICE, "no-offload-device", 3, "the device has no offload engine",          \
 	  "only Netronome/Corigine nfp with the BPF firmware has one (and netdevsim, for tests)") \
+	X(OFFLOAD_REFUSED, "offload-refused", 3,                                                  \
+	  "the device has an offload engine and refuses to use it", "see dmesg")                  \
 	X(MAP_LIMIT, "map-limit", 3, "the device is too small for the file",                      \
 	  "fewer rows, VIPs, servers or ids in the file, or fewer maps of others on the card")    \
 	X(MAP_TYPE, "map-type", 3, "the device does not take this type of map",                   \
