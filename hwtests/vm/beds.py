@@ -10,7 +10,7 @@ from .modules import ModuleBuild
 
 # netdevsim takes two entries a map, which is a constant: the second build of the same source has
 # room for the offload object.
-ROOM = 512
+ROOM = 1024
 
 OBJECTS = ("driver", "generic", "offload", "stack", "decap")
 
@@ -36,10 +36,11 @@ class Boot:
 
 BOOTS = (
     Boot("6.1-netdevsim", "6.1", ("netdevsim", "netdevsim-roomy"),
-         ("test_netdevsim.py", "test_load.py")),
+         ("test_netdevsim.py", "test_netdevsim_refusals.py", "test_netdevsim_lost.py")),
     Boot("6.1-nfp", "6.1", ("nfp",),
          ("nfp/test_nfp_cases.py", "nfp/test_nfp_maps.py", "nfp/test_nfp_attach.py")),
     Boot("6.1-nfp-loader", "6.1", ("nfp",),
          ("nfp/test_nfp_loader.py", "nfp/test_nfp_probe.py"), timeout=600.0),
-    Boot("6.12", "6.12", (), ("test_load.py",)),
+    Boot("6.1-dispatcher", "6.1", (), ("test_load.py", "test_dispatcher.py")),
+    Boot("6.12", "6.12", (), ("test_load.py", "test_dispatcher.py")),
 )

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
+
+from hwtests.vm.guest.rig import Device, Loader, Traces, load_netdevsim, run
 
 _seconds: dict[str, float] = {}
 _worst: dict[str, tuple[str, str]] = {}
@@ -23,7 +26,8 @@ def _tell(**event: Any) -> None:
 
 
 def _name(nodeid: str) -> str:
-    return nodeid.rsplit("/", 1)[-1].replace(".py::", " ").removeprefix("test_")
+    file, _, test = nodeid.partition("::")
+    return f"{Path(file).stem.removeprefix('test_')} {test.removeprefix('test_')}"
 
 
 def pytest_runtest_logstart(nodeid: str) -> None:
@@ -55,3 +59,29 @@ def pytest_collectreport(report: pytest.CollectReport) -> Iterator[None]:
     yield
     if report.failed:
         _tell(test=_name(report.nodeid), outcome="failed", seconds=0.0, detail=report.longreprtext)
+
+
+@pytest.fixture
+def loader(tmp_path: Path) -> Iterator[Loader]:
+    """What a test does to the kernel is gone when its last line is done, whatever it did."""
+    before = Traces.now()
+    loader = Loader(tmp_path)
+    yield loader
+    run(loader.path, "detach", "--all", check=False)
+    assert Traces.now() == before
+
+
+@pytest.fixture
+def device(loader: Loader) -> Iterator[Device]:
+    """A device with room for the offload object, and everything accepted."""
+    load_netdevsim("netdevsim-roomy")
+    with Device() as new:
+        yield new
+
+
+@pytest.fixture
+def small_device(loader: Loader) -> Iterator[Device]:
+    """A device of the unchanged driver: two entries a map."""
+    load_netdevsim("netdevsim")
+    with Device() as new:
+        yield new
