@@ -264,7 +264,7 @@ def main(name: str) -> int:
     try:
         agent = Agent(name, 0, 1)
     except OSError as error:
-        print(json.dumps({"number": 0, "error": f"{name}: {error.strerror}"}))
+        print(json.dumps({"number": 0, "error": f"{name}: {error.strerror or error}"}))
         return 1
     try:
         agent.run()

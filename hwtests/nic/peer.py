@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import select
 import shlex
 import subprocess
@@ -69,6 +70,7 @@ class Peer:
         self._process = subprocess.Popen(command(where, ssh), stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, start_new_session=True)
         self._number = 0
+        self._data = b""
         try:
             self.facts = self._answer()
         except BaseException:
@@ -87,13 +89,17 @@ class Peer:
             raise PeerError(f"{self.where}: the agent has ended") from None
 
     def _answer(self) -> dict[str, Any]:
-        out = cast(IO[bytes], self._process.stdout)
-        if not select.select([out], [], [], ANSWER_TIMEOUT)[0]:
-            raise PeerError(f"{self.where}: no answer in {ANSWER_TIMEOUT:g} s")
-        line = out.readline()
-        if not line:
-            raise PeerError(f"{self.where}: the agent did not start or was lost (exit status "
-                            f"{self._process.wait()})")
+        out = cast(IO[bytes], self._process.stdout).fileno()
+        # Read here and not by a file object, whose buffer select() would not know of.
+        while b"\n" not in self._data:
+            if not select.select([out], [], [], ANSWER_TIMEOUT)[0]:
+                raise PeerError(f"{self.where}: no answer in {ANSWER_TIMEOUT:g} s")
+            data = os.read(out, 1 << 20)
+            if not data:
+                raise PeerError(f"{self.where}: the agent did not start or was lost (exit status "
+                                f"{self._process.wait()})")
+            self._data += data
+        line, _, self._data = self._data.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise PeerError(f"PEER {self.where}: {answer['error']}")
