@@ -19,7 +19,7 @@ from .card import Card, say
 LOADER = Path(os.environ["BUILD"]) / "loader"
 #: More than any program needs, so that each refusal below is that of the limit it is about.
 ROOM = {"max_words": 8192}
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "version": 1,
     "fallback": {"rows": 64},
     "cid_configs": [{"id": 0, "server_id_length": 4, "nonce_length": 6}],
@@ -80,6 +80,42 @@ def test_sizes_follow_the_card(card: Card, file: Path, entries: int) -> None:
     assert sizes["row_map"]["entries"] >= 2 * 2 * 64  # two generations, a pool and pool 0
     assert sizes["sid_map"]["entries"] < sizes["sid_map"]["asked"]
     assert sizes["vip_map"] == {"entries": 256, "asked": 256}
+
+
+def test_routes_do_not_follow_the_sizes(card: Card, tmp_path: Path) -> None:
+    """Rows and their servers are the file's in both tiers, though the card's maps are smaller."""
+    card.limits(**ROOM, max_elems=3000)
+    file = tmp_path / "shunt.yaml"
+    file.write_text(json.dumps({**CONFIG, "pools": [{"name": "web", "servers": [
+        {"name": f"web-{number}", "address": f"10.2.1.{number}", "weight": number}
+        for number in range(1, 6)]}]}))
+    try:
+        say(LOADER, "attach", card.port, "-c", file)
+        shown = {tier["tier"]: tier["rows"]
+                 for tier in json.loads(say(LOADER, "show", "rows", "--json"))["tiers"]}
+        entries = {tier["tier"]: {each["name"]: each["entries"] for each in tier["maps"]}
+                   for tier in json.loads(say(LOADER, "status", "--json"))["attached"]}
+    finally:
+        say(LOADER, "detach", card.port)
+    assert shown["offload"] == shown["driver"]
+    assert len(set(shown["driver"][0]["rows"])) == 5
+    for name in ("row_map", "sid_map", "server_map"):
+        assert entries["offload"][name] < entries["driver"][name]
+
+
+def test_encrypted_configs_are_the_host_tiers(card: Card, tmp_path: Path) -> None:
+    card.limits(**ROOM)
+    key, file = tmp_path / "3.key", tmp_path / "shunt.yaml"
+    key.write_text("000102030405060708090a0b0c0d0e0f")
+    key.chmod(0o600)
+    file.write_text(json.dumps({**CONFIG, "cid_configs": [
+        *CONFIG["cid_configs"],
+        {"id": 3, "server_id_length": 4, "nonce_length": 6, "key_file": str(key)}]}))
+    done = subprocess.run([LOADER, "probe", card.port, "--json", "-c", file], text=True,
+                          capture_output=True)
+    (warning,) = [each for each in json.loads(done.stdout)["warnings"]
+                  if each["code"] == "needs-cid-key"]
+    assert warning["text"].startswith("encrypted CID configs (3): ")
 
 
 class Small(NamedTuple):
