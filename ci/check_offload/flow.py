@@ -21,7 +21,7 @@ from ci.check_offload.state import (EMPTY, UNKNOWN, Frame, Kind, Reg, Slot, Stat
 
 #: States of one shape that are kept apart at one place: enough for any loop over the stack, until
 #: the program turns out to be a large one.
-APART, APART_IF_LARGE = 140, 6
+APART, APART_IF_LARGE = 512, 6
 LARGE = 60_000
 #: What each octet of xdp_md loads.
 _CONTEXT = {0: Kind.PACKET, 4: Kind.END, 8: Kind.META}
@@ -45,8 +45,6 @@ class Facts:
     arguments: dict[tuple[Reg | None, ...], None] = field(default_factory=dict)
     #: What the program returns.
     results: dict[Reg, None] = field(default_factory=dict)
-    #: A branch that was taken, that was not.
-    ways: set[bool] = field(default_factory=set)
 
 
 @dataclass
@@ -210,7 +208,7 @@ class Walk:
             self._exit(state, facts)
             return
         elif insn.is_branch:
-            self._branch(at, insn, state, facts)
+            self._branch(at, insn, state)
             return
         for following in successors(self.program, at):
             self.todo.append((following, state))
@@ -392,7 +390,7 @@ class Walk:
 
     # Branches.
 
-    def _branch(self, at: int, insn: Insn, state: State, facts: Facts) -> None:
+    def _branch(self, at: int, insn: Insn, state: State) -> None:
         regs, wide = state.regs, insn.cls == bpf.JMP
         one = regs[insn.dst] or UNKNOWN
         two = (regs[insn.src] or UNKNOWN) if insn.by_register else number(scalar.constant(insn.imm))
@@ -401,7 +399,6 @@ class Walk:
         for taken, where in ((True, target), (False, following)):
             way = state.copy()
             if self._goes(insn, wide, one, two, way, taken):
-                facts.ways.add(taken)
                 self.todo.append((where, way))
 
     def _goes(self, insn: Insn, wide: bool, one: Reg, two: Reg, state: State, taken: bool) -> bool:

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// One load, from the values of two maps.
+// verdict: accepted
+// words: 76
+#include "case.h"
+
+MAP(table, BPF_MAP_TYPE_ARRAY, __u32, __u64, 16);
+MAP(other, BPF_MAP_TYPE_ARRAY, __u32, __u64, 16);
+
+SEC("xdp")
+int ok_two_maps(struct xdp_md *ctx)
+{
+	const __u64 *wide = packet(ctx, 128);
+	const __u32 *half = (const void *)wide;
+	__u32 key = 1;
+	__u64 *value;
+
+	if (!wide)
+		return XDP_PASS;
+	value = half[0] & 1 ? bpf_map_lookup_elem(&table, &key) : bpf_map_lookup_elem(&other, &key);
+	return value && *value & 1 ? XDP_TX : XDP_PASS;
+}
