@@ -85,9 +85,6 @@ static void advise_busy(const struct nic *nic, enum tier tier, struct reason *re
 
 void advise(const struct nic *nic, enum tier tier, struct reason *reason)
 {
-	/* A driver with an engine that takes no program answers as one without XDP. */
-	if (reason->code == REASON_NO_NDO_BPF && tier == TIER_OFFLOAD && nic_has_engine(nic))
-		reason->code = REASON_NO_OFFLOAD_DEVICE;
 	switch (reason->code) {
 	case REASON_MTU:
 		advise_mtu(nic, reason);

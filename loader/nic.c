@@ -33,12 +33,6 @@ const char *nic_driver(const struct nic *nic)
 	return nic->driver[0] ? nic->driver : nic->kind;
 }
 
-/* All that implement XDP_SETUP_PROG_HW, in Linux 6.1 and after. */
-bool nic_has_engine(const struct nic *nic)
-{
-	return !strcmp(nic_driver(nic), "nfp") || !strcmp(nic_driver(nic), "netdevsim");
-}
-
 bool nic_has_feature(const struct nic *nic, enum nic_feature feature)
 {
 	return nic->features >> feature & 1;

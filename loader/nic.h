@@ -67,8 +67,6 @@ struct nic_entry {
 
 /* "veth", "nfp"; "" when nobody knows. */
 const char *nic_driver(const struct nic *nic);
-/* Whether its driver is one of those that have an engine for offloaded programs. */
-bool nic_has_engine(const struct nic *nic);
 bool nic_has_feature(const struct nic *nic, enum nic_feature feature);
 const char *nic_feature_name(enum nic_feature feature);
 

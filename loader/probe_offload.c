@@ -4,7 +4,6 @@
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -108,13 +107,10 @@ void probe_offload(struct probe *probe, const struct probe_options *options)
 		try_device_object(probe, options);
 		return;
 	}
-	/* One that has an engine and takes no program at all answers like a driver without XDP. */
-	if (reason.code == REASON_NO_NDO_BPF &&
-	    (nic_has_engine(nic) || nic_has_feature(nic, NIC_FEATURE_BASIC)))
-		reason.code = REASON_NO_OFFLOAD_DEVICE;
-	if (reason.code == REASON_NO_OFFLOAD_DEVICE && reason.error == EOPNOTSUPP)
-		probe_set_text(tier, "%s refuses every program", nic_driver(nic));
-	else if (reason.code == REASON_NO_OFFLOAD_DEVICE && nic_driver(nic)[0])
+	/* What has native XDP has ndo_bpf. */
+	if (reason.code == REASON_NO_NDO_BPF && nic_has_feature(nic, NIC_FEATURE_BASIC))
+		reason.code = REASON_OFFLOAD_REFUSED;
+	if (reason.code == REASON_NO_OFFLOAD_DEVICE && nic_driver(nic)[0])
 		probe_set_text(tier, "%s has XDP but no offload engine", nic_driver(nic));
 	probe_explain_load(tier, &reason);
 }

@@ -41,6 +41,6 @@ BOOTS = (
          ("nfp/test_nfp_cases.py", "nfp/test_nfp_maps.py", "nfp/test_nfp_attach.py")),
     Boot("6.1-nfp-loader", "6.1", ("nfp",),
          ("nfp/test_nfp_loader.py", "nfp/test_nfp_probe.py"), timeout=600.0),
-    Boot("6.1-dispatcher", "6.1", (), ("test_load.py", "test_dispatcher.py")),
-    Boot("6.12", "6.12", (), ("test_load.py", "test_dispatcher.py")),
+    Boot("6.1-dispatcher", "6.1", (), ("test_load.py", "test_dispatcher.py", "test_upper.py")),
+    Boot("6.12", "6.12", (), ("test_load.py", "test_dispatcher.py", "test_upper.py")),
 )
