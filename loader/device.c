@@ -207,14 +207,12 @@ static uint32_t smaller(uint32_t a, uint32_t b)
 
 static uint32_t floor_of(const struct object_request *request, const struct bpf_map *map)
 {
-	uint32_t wanted = bpf_map__max_entries(map);
-	uint32_t sized = map_set_entries(bpf_map__name(map), request->sizes);
+	uint32_t wanted = bpf_map__max_entries(map), needed;
 
-	if (!sized)
+	if (!map_set_entries(bpf_map__name(map), request->sizes))
 		return wanted; /* one size, whatever the file has */
-	if (!request->floor)
-		return smaller(wanted, LEAST);
-	return smaller(wanted, map_set_entries(bpf_map__name(map), request->floor));
+	needed = request->floor ? map_set_entries(bpf_map__name(map), request->floor) : LEAST;
+	return smaller(wanted, needed ? needed : 1);
 }
 
 /* The wished sizes at once; only where they are refused others are sought. */

@@ -85,29 +85,38 @@ struct plan_sizes plan_floor(const struct config *config)
 	return plan_sizes(&needs, config->rows);
 }
 
-static int no_space(char *problem, size_t size, const char *limit, uint32_t needs, uint32_t has)
+/* A file that was checked has limits that suffice: the maps are older, or a card had no more. */
+static int no_space(char *problem, size_t size, const char *limit, uint32_t needs, uint32_t has,
+		    uint32_t allowed)
 {
-	snprintf(problem, size, "the file needs %u, the maps hold %u: raise limits.%s", needs, has,
-		 limit);
+	snprintf(problem, size, "the file needs %u, the maps hold %u (limits.%s is %u)", needs, has,
+		 limit, allowed);
 	return -ENOSPC;
 }
 
 static int check_room(const struct config *config, const struct plan_sizes *sizes,
 		      uint32_t n_servers, char *problem, size_t size)
 {
-	uint32_t n_ids = count_ids(config);
+	const struct config_limits *limits = &config->limits;
+	uint32_t n_ids = count_ids(config), n_rows = (config->n_pools + 1) * config->rows;
 
 	if (n_servers >= sizes->servers)
-		return no_space(problem, size, "servers", n_servers, sizes->servers - 1);
+		return no_space(problem, size, "servers", n_servers, sizes->servers - 1,
+				limits->servers);
 	if (n_ids > sizes->sid_buckets / 2)
-		return no_space(problem, size, "server_ids", n_ids, sizes->sid_buckets / 2);
+		return no_space(problem, size, "server_ids", n_ids, sizes->sid_buckets / 2,
+				limits->server_ids);
 	if (config->n_vips > sizes->vips)
-		return no_space(problem, size, "vips", config->n_vips, sizes->vips);
+		return no_space(problem, size, "vips", config->n_vips, sizes->vips, limits->vips);
 	if (config->n_pools > sizes->pools)
-		return no_space(problem, size, "pools", config->n_pools, sizes->pools);
-	if ((config->n_pools + 1) * config->rows > sizes->rows)
-		return no_space(problem, size, "pools (or fewer fallback.rows)",
-				(config->n_pools + 1) * config->rows, sizes->rows);
+		return no_space(problem, size, "pools", config->n_pools, sizes->pools,
+				limits->pools);
+	if (n_rows > sizes->rows) {
+		snprintf(problem, size,
+			 "the file needs %u rows, the maps hold %u: fewer fallback.rows or pools",
+			 n_rows, sizes->rows);
+		return -ENOSPC;
+	}
 	return 0;
 }
 

@@ -325,12 +325,17 @@ static void too_small_maps_are_named(void **state)
 	sizes.servers = 4;
 	assert_int_equal(plan_build(&config, &sizes, NULL, NULL, &plan, problem, sizeof(problem)),
 			 -ENOSPC);
-	assert_non_null(strstr(problem, "limits.servers"));
+	assert_string_equal(problem, "the file needs 4, the maps hold 3 (limits.servers is 7)");
 	sizes = plan_sizes(&config.limits, config.rows);
 	sizes.vips = 1;
 	assert_int_equal(plan_build(&config, &sizes, NULL, NULL, &plan, problem, sizeof(problem)),
 			 -ENOSPC);
-	assert_non_null(strstr(problem, "limits.vips"));
+	assert_string_equal(problem, "the file needs 2, the maps hold 1 (limits.vips is 3)");
+	sizes.vips = 3;
+	sizes.rows = 500;
+	assert_int_equal(plan_build(&config, &sizes, NULL, NULL, &plan, problem, sizeof(problem)),
+			 -ENOSPC);
+	assert_non_null(strstr(problem, "needs 768 rows, the maps hold 500"));
 }
 
 static void the_floor_is_what_the_file_has(void **state)
