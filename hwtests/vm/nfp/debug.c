@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What a test may see and move from outside, in debugfs: `state` tells what the card holds, `words`
- * where each instruction of the running programs went, and a line written to `count` adds to a
- * counter as packets on the card would.
+ * What a test may see and move from outside, in debugfs: `state` tells what the card holds, and a
+ * line written to `count` adds to a counter as packets on the card would.
  */
 #include <linux/debugfs.h>
 #include <linux/rtnetlink.h>
@@ -33,32 +32,6 @@ static int state_show(struct seq_file *seq, void *unused)
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(state);
-
-/* A line per instruction that was kept: port, index in the object, the first of its words. */
-static int words_show(struct seq_file *seq, void *unused)
-{
-	struct card *card = seq->private;
-	struct nfp_insn_meta *meta;
-	struct nfp_prog *prog;
-	unsigned int i;
-
-	rtnl_lock();
-	for (i = 0; i < card->n_ports; i++) {
-		struct nfp_net *nn = &card->ports[i]->nn;
-
-		if (!nn->xdp_hw.prog)
-			continue;
-		prog = nn->xdp_hw.prog->aux->offload->dev_priv;
-		list_for_each_entry(meta, &prog->insns, l)
-			if (!(meta->flags & FLAG_INSN_SKIP_VERIFIER_OPT))
-				seq_printf(seq, "%s %u %u\n", nn->dp.netdev->name, meta->n,
-					   meta->off);
-		seq_printf(seq, "%s end %u\n", nn->dp.netdev->name, prog->prog_len);
-	}
-	rtnl_unlock();
-	return 0;
-}
-DEFINE_SHOW_ATTRIBUTE(words);
 
 static struct nfp_bpf_map *map_by_id(struct card *card, u32 id)
 {
@@ -148,7 +121,6 @@ void debug_create(struct card *card)
 {
 	card->debugfs = debugfs_create_dir("shunt_nfp", NULL);
 	debugfs_create_file("state", 0400, card->debugfs, card, &state_fops);
-	debugfs_create_file("words", 0400, card->debugfs, card, &words_fops);
 	debugfs_create_file("count", 0200, card->debugfs, card, &count_fops);
 }
 

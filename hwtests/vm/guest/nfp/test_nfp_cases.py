@@ -30,3 +30,4 @@ def test_case(card: Card, case: str) -> None:
         assert said.get("driver", "") in where, refused
     else:
         assert said["verdict"] == "accepted", f"accepted, {words} words"
+        assert words == int(said["words"])
