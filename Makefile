@@ -9,6 +9,8 @@ PYTHON ?= /usr/bin/python3
 PKG_CONFIG ?= pkg-config
 V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
+# BUILD may be written from here or from the root, and the next time in the other way.
+DEPS = -MMD -MP $(addprefix -MT ,$(sort $(abspath $@) $(patsubst $(CURDIR)/%,%,$(abspath $@))))
 
 PREFIX ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin

@@ -8,12 +8,12 @@ BENCH_COMPILER = $(shell $(CLANG) --version | head -n 1)
 $(BUILD)/bench.o/%.o: bench/%.c bench/build.mk
 	@echo "  CC    $@"
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(LOADER_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(LOADER_CFLAGS) $(DEPS) -c $< -o $@
 
 $(BUILD)/bench.o/harness.bpf.o: bench/harness.bpf.c bench/build.mk
 	@echo "  BPF   $@"
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CLANG) $(BPF_CFLAGS) $(DEPS) -c $< -o $@
 	$(Q)$(LLVM_STRIP) -g $@
 
 $(BUILD)/bench.o/objects.o: bench/objects.S $(BUILD)/bench.o/harness.bpf.o

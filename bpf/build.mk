@@ -15,7 +15,7 @@ define bpf_rule
 $(BUILD)/bpf/$(1).bpf.o: $(bpf_source_$(1)) bpf/build.mk
 	@echo "  BPF   $$@"
 	$$(Q)mkdir -p $$(@D)
-	$$(Q)$$(CLANG) $$(BPF_CFLAGS) -MMD -MP -c $$< -o $$@
+	$$(Q)$$(CLANG) $$(BPF_CFLAGS) $$(DEPS) -c $$< -o $$@
 	$$(Q)$$(LLVM_STRIP) -g $$@
 endef
 $(foreach name,$(BPF_NAMES),$(eval $(call bpf_rule,$(name))))

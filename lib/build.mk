@@ -15,7 +15,7 @@ LIB_FILES := $(BUILD)/libshunt-cid.a $(BUILD)/$(LIB_SONAME) $(BUILD)/libshunt-ci
 $(BUILD)/lib.o/%.o: $(LIB_DIR)/%.c $(LIB_DIR)/build.mk
 	@echo "  CC    $@"
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(LIB_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(LIB_CFLAGS) $(DEPS) -c $< -o $@
 
 $(BUILD)/libshunt-cid.a: $(LIB_OBJECTS)
 	@echo "  AR    $@"

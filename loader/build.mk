@@ -11,7 +11,7 @@ LOADER_OBJECTS := $(LOADER_SOURCES:loader/%.c=$(BUILD)/loader.o/%.o) $(BUILD)/lo
 $(BUILD)/loader.o/%.o: loader/%.c loader/build.mk
 	@echo "  CC    $@"
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(LOADER_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(LOADER_CFLAGS) $(DEPS) -c $< -o $@
 
 $(BUILD)/loader.o/objects.o: loader/objects.S $(BPF_NAMES:%=$(BUILD)/bpf/%.bpf.o)
 	@echo "  AS    $@"

@@ -14,12 +14,12 @@ unit_libraries = $(shell sed -n 's/^ \* Libraries: //p' $(1))
 $(UNIT_HEADERS): $(BUILD)/tests/%: bpf/tests/%.c bpf/tests/build.mk
 	@echo "  CC    $@"
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(UNIT_CFLAGS) -I bpf/tests -MMD -MP $< -o $@ -lcmocka $(call unit_libraries,$<)
+	$(Q)$(CC) $(UNIT_CFLAGS) -I bpf/tests $(DEPS) $< -o $@ -lcmocka $(call unit_libraries,$<)
 
 $(BUILD)/tests/loader.o/%.o: loader/%.c bpf/tests/build.mk
 	@echo "  CC    $@"
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(LOADER_CFLAGS) $(UNIT_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(LOADER_CFLAGS) $(UNIT_CFLAGS) $(DEPS) -c $< -o $@
 
 unit_links = $(shell sed -n 's/^ \* Links: //p' $(1))
 
@@ -28,7 +28,7 @@ $(1): loader/tests/$(notdir $(1)).c bpf/tests/build.mk \
 	$(patsubst %.c,$(BUILD)/tests/loader.o/%.o,$(call unit_links,loader/tests/$(notdir $(1)).c))
 	@echo "  CC    $$@"
 	$$(Q)mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LOADER_CFLAGS) $$(UNIT_CFLAGS) -MMD -MP $$(filter %.c %.o,$$^) -o $$@ \
+	$$(Q)$$(CC) $$(LOADER_CFLAGS) $$(UNIT_CFLAGS) $$(DEPS) $$(filter %.c %.o,$$^) -o $$@ \
 		$$(LOADER_LDLIBS) -lcmocka
 endef
 $(foreach program,$(UNIT_LOADER),$(eval $(call unit_loader_rule,$(program))))

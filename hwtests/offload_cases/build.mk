@@ -11,7 +11,7 @@ offload-cases: $(CASES)
 $(BUILD)/offload_cases/%.bpf.o: $(CASE_DIR)/%.bpf.c $(CASE_DIR)/build.mk
 	@echo "  BPF   $@"
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(BPF_CFLAGS) -Wno-unused-parameter -MMD -MP -c $< -o $@
+	$(Q)$(CLANG) $(BPF_CFLAGS) -Wno-unused-parameter $(DEPS) -c $< -o $@
 	$(Q)$(LLVM_STRIP) -g $@
 
 -include $(CASES:.o=.d)

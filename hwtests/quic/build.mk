@@ -21,7 +21,7 @@ $(BUILD)/quic-server: $(QUIC_OBJS) $(BUILD)/libshunt-cid.a
 	$(Q)$(CC) $(CFLAGS) $(QUIC_CFLAGS) $(LDFLAGS) -o $@ $^ $(QUIC_LIBS)
 
 $(QUIC_OUT)/%.o: $(QUIC_DIR)/%.c | $(QUIC_OUT)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(QUIC_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(QUIC_CFLAGS) $(DEPS) -c -o $@ $<
 
 $(QUIC_OUT):
 	$(Q)mkdir -p $@

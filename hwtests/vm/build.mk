@@ -7,7 +7,7 @@ VM_PROGRAMS := $(patsubst hwtests/vm/bpf/%.c,$(BUILD)/vm/bpf/%.o,$(wildcard hwte
 $(BUILD)/vm/bpf/%.bpf.o: hwtests/vm/bpf/%.bpf.c hwtests/vm/build.mk
 	@echo "  BPF   $@"
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CLANG) $(BPF_CFLAGS) $(DEPS) -c $< -o $@
 	$(Q)$(LLVM_STRIP) -g $@
 
 -include $(VM_PROGRAMS:.o=.d)
