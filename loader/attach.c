@@ -264,6 +264,21 @@ static int swap_shared(struct change *change, const struct attachment *attachmen
 	return error;
 }
 
+/* Nobody else is there, so nothing is lost but the chance to share. */
+static int put_alone(struct change *change, const struct attachment *attachment,
+		     struct reason *reason)
+{
+	const struct site *site = change->site;
+	int error;
+
+	log_warn("%s: %s; attached alone", site->interface, reason_text(reason->code));
+	*reason = (struct reason){};
+	error = pin_new(change, attachment, reason);
+	return error ? error :
+		       hook_set(site->interface, site->ifindex, change->tier, change->fd, -1,
+				reason);
+}
+
 static int put(struct change *change, const struct attachment *attachment, struct reason *reason)
 {
 	const struct site *site = change->site;
@@ -283,6 +298,8 @@ static int put(struct change *change, const struct attachment *attachment, struc
 			return error;
 	}
 	error = swap_shared(change, attachment, reason);
+	if (error && reason->code == REASON_NO_SHARING && (clear || !site->hook.id[change->tier]))
+		error = put_alone(change, attachment, reason);
 	if (error && clear)
 		hook_set(site->interface, site->ifindex, change->before_tier, change->before_fd, -1,
 			 &ignored);

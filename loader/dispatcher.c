@@ -57,6 +57,44 @@ bool dispatcher_holds(uint32_t ifindex, uint32_t id)
 	return found;
 }
 
+/* The first of them: taking one out makes another dispatcher, so its list does not last. */
+static uint32_t find_stray(uint32_t ifindex, enum tier tier, uint32_t ours)
+{
+	struct xdp_multiprog *all = xdp_multiprog__get_from_ifindex(ifindex);
+	struct xdp_program *program = NULL;
+	uint32_t found = 0;
+
+	if (libxdp_get_error(all))
+		return 0;
+	if (!xdp_multiprog__is_legacy(all))
+		while (!found && (program = xdp_multiprog__next_prog(program, all)))
+			if (!strcmp(xdp_program__name(program), tiers[tier].program) &&
+			    xdp_program__id(program) != ours)
+				found = xdp_program__id(program);
+	xdp_multiprog__close(all);
+	return found;
+}
+
+int dispatcher_drop_strays(uint32_t ifindex, enum tier tier, uint32_t ours)
+{
+	struct xdp_program *program;
+	uint32_t id;
+	int dropped = 0, error;
+
+	while ((id = find_stray(ifindex, tier, ours))) {
+		program = xdp_program__from_id(id);
+		error = libxdp_get_error(program);
+		if (!error) {
+			error = xdp_program__detach(program, ifindex, mode(tier), 0);
+			xdp_program__close(program);
+		}
+		if (error)
+			break; /* whoever attaches next is told why */
+		dropped++;
+	}
+	return dropped;
+}
+
 int dispatcher_attach(const char *interface, uint32_t ifindex, enum tier tier,
 		      struct bpf_object *object, int *program_fd, bool *shared,
 		      struct reason *reason)

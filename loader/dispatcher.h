@@ -18,6 +18,12 @@ bool dispatcher_is(uint32_t id);
 bool dispatcher_holds(uint32_t ifindex, uint32_t id);
 
 /*
+ * Takes out of the interface's dispatcher what has the tier's name and is not `ours` (0: none): left by
+ * a loader that was killed before it could pin it. How many.
+ */
+int dispatcher_drop_strays(uint32_t ifindex, enum tier tier, uint32_t ours);
+
+/*
  * object: opened, not loaded, with maps that are filled. *program_fd is the caller's to close.
  * *shared false: the kernel has no freplace for us, and the program is attached by itself.
  */

@@ -135,6 +135,7 @@ static const struct {
 	{ REASON_BUSY_FOREIGN_PROGRAM, { "active program does not match" } },
 	{ REASON_BUSY_FOREIGN_PROGRAM, { "program is already loaded" } },
 	{ REASON_BUSY_FOREIGN_PROGRAM, { "fw does not support live reload" } },
+	{ REASON_NO_SHARING, { "extension program changes packet data" } },
 	{ REASON_BUSY_LINK, { "bpf xdp link" } },
 	{ REASON_BUSY_LINK, { "replace active" } },
 	{ REASON_BUSY_UPPER_DEVICE, { "upper device" } },

@@ -58,6 +58,9 @@
 	  "native and generic XDP cannot be on at the same time", "detach the other one first")   \
 	X(BUSY_UPPER_DEVICE, "busy-upper-device", 3, "the interface belongs to one that has XDP", \
 	  "attach to the upper interface (bond or team)")                                         \
+	X(NO_SHARING, "no-sharing", 3,                                                            \
+	  "the kernel lets no program that changes packets into libxdp's dispatcher",             \
+	  "detach what is in the dispatcher, and attach alone")                                   \
 	X(BUSY_LINK, "busy-link", 3, "a process holds the XDP hook by a BPF link",                \
 	  "end it, or unpin its link (bpftool link)")                                             \
 	X(RECEIVE_OFFLOADS, "receive-offloads", 3, "receive offloads of the device exclude XDP",  \

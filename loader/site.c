@@ -88,14 +88,40 @@ static int settle(const struct site *site, enum tier tier)
 	       (is_attached(site, tier, &folder) ? 0 : remove_stale(&folder));
 }
 
-static int settle_all(const struct site *site)
+/* libxdp attaches before we can pin: a loader that is killed in between leaves a program of ours. */
+static int drop_strays(struct site *site, enum tier tier)
+{
+	struct pin_path folder = site_folder(site, tier);
+	struct hook_program ours = {};
+	struct reason ignored = {};
+	int fd, dropped;
+
+	if (tier == TIER_OFFLOAD || !dispatcher_is(site->hook.id[tier]))
+		return 0;
+	fd = pins_program(&folder);
+	if (fd >= 0) {
+		hook_program(fd, &ours);
+		close(fd);
+	}
+	dropped = dispatcher_drop_strays(site->ifindex, tier, ours.id);
+	if (dropped) {
+		log_warn("%s: took a program of a loader that was killed out of the dispatcher",
+			 site->interface);
+		hook_query(site->interface, site->ifindex, &site->hook, &ignored);
+	}
+	return dropped;
+}
+
+static int settle_all(struct site *site)
 {
 	struct pin_path driver, generic, stack = pins_folder(site->interface, PINS_STACK);
 	enum tier tier;
 	int cleaned = 0;
 
-	for (tier = 0; tier < TIER_COUNT; tier++)
+	for (tier = 0; tier < TIER_COUNT; tier++) {
 		cleaned += settle(site, tier);
+		cleaned += drop_strays(site, tier);
+	}
 	driver = site_folder(site, TIER_DRIVER);
 	generic = site_folder(site, TIER_GENERIC);
 	if (!pins_exist(&driver) && !pins_exist(&generic) && pins_exist(&stack)) {

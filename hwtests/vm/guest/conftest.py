@@ -13,6 +13,7 @@ from typing import Any, Iterator
 
 import pytest
 
+from hwtests.vm.guest.link import NEAR, Link
 from hwtests.vm.guest.rig import Device, Loader, Traces, load_netdevsim, run
 
 _seconds: dict[str, float] = {}
@@ -85,3 +86,19 @@ def small_device(loader: Loader) -> Iterator[Device]:
     load_netdevsim("netdevsim")
     with Device() as new:
         yield new
+
+
+@pytest.fixture(params=["driver", "generic"])
+def tier(request: pytest.FixtureRequest) -> str:
+    """The host's tiers; a card's program is always alone."""
+    chosen: str = request.param
+    return chosen
+
+
+@pytest.fixture
+def link(loader: Loader, tier: str) -> Iterator[Link]:
+    """A veth pair, and a file that shares its near end."""
+    with Link(tier) as new:
+        loader.write(interfaces=[{"name": NEAR, "tier": tier, "sharing": "dispatcher"}])
+        yield new
+        run(loader.path, "detach", "--all", check=False)

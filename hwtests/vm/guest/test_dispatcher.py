@@ -1,121 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""`sharing: dispatcher` on a veth pair: ours between two programs of others, in libxdp's
-dispatcher, with packets that tell which of them were asked."""
+"""`sharing: dispatcher`: ours between two programs of others, in libxdp's dispatcher."""
 
 from __future__ import annotations
 
 import re
-import select
-import socket
-import struct
 import subprocess
 from pathlib import Path
-from typing import Iterator
 
 import pytest
 
-from hwtests.vm.guest.rig import (BUILD, CONFIG, SERVER, SERVER_MAC, Loader, Traces, bpftool,
-                                  in_bpf, ip, pinned, run, tiers)
-
-NEAR, FAR = "x0", "x1"
-MODES = {"driver": "native", "generic": "skb"}
-VIP, PORT = "203.0.113.80", 4433
+from hwtests.vm.guest.link import NEAR, PORT, Link, seen
+from hwtests.vm.guest.rig import BUILD, CONFIG, PINS, Loader, Traces, ip, pinned, tiers
 
 
-@pytest.fixture(params=["driver", "generic"])
-def tier(request: pytest.FixtureRequest) -> str:
-    """The host's tiers; a card's program is always alone."""
-    chosen: str = request.param
-    return chosen
-
-
-@pytest.fixture
-def link(loader: Loader, tier: str) -> Iterator[Link]:
-    """A veth pair, and a file that shares its near end."""
-    with Link(tier) as new:
-        loader.write(interfaces=[{"name": NEAR, "tier": tier, "sharing": "dispatcher"}])
-        yield new
-        run(loader.path, "detach", "--all", check=False)
-
-
-class Link:
-    """Frames go in at the far end; what is sent back comes out there."""
-
-    def __init__(self, tier: str) -> None:
-        self.mode = MODES[tier]
-        # No packets but those of the test.
-        Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
-        ip(f"link add {NEAR} address 02:00:00:00:00:01 type veth peer name {FAR}",
-           f"link set {NEAR} up", f"link set {FAR} up", f"address add 10.1.0.1/24 dev {NEAR}",
-           f"neighbour add {SERVER} lladdr {SERVER_MAC} dev {NEAR}",
-           # What XDP_TX of one end needs at the other.
-           f"link set {FAR} xdpdrv obj {BUILD}/bpf/pass.bpf.o sec xdp")
-        self.wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-        self.wire.bind((FAR, 0))
-
-    def load(self, name: str) -> None:
-        """Somebody else's program, by somebody else's loader."""
-        run("xdp-loader", "load", "-m", self.mode, NEAR, BUILD / f"vm/bpf/{name}.bpf.o")
-
-    def unload(self, name: str) -> None:
-        """And off again."""
-        run("xdp-loader", "unload", NEAR, "--id", str(self.chain()[name]))
-
-    def chain(self) -> dict[str, int]:
-        """Name to id of the programs on the near end, in the order in which they run."""
-        lines = run("xdp-loader", "status", NEAR).stdout
-        return {name: int(number) for name, number in re.findall(
-            r"^ => +\d+ +(\S+) +(\d+) ", lines, re.MULTILINE)}
-
-    def attached(self) -> str:
-        """The program in the hook itself."""
-        (entry,) = [entry for entry in bpftool("net show")[0][0]["xdp"]
-                    if entry["devname"] == NEAR]
-        return dict(in_bpf("prog"))[entry["id"]]
-
-    def routed(self, mark: bytes) -> bool:
-        """Whether a packet of a connection comes back with the server's address on it, and not up
-        to the host's stack. One of the two is waited for."""
-        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as near:
-            near.bind((NEAR, 0))
-            self.wire.send(frame(PORT, bytes([0x40, 1, 2, 3, 4]) + bytes(6) + mark))
-            while True:
-                ready, _, _ = select.select([near, self.wire], [], [], 10)
-                assert ready, "it came out nowhere"
-                got, address = ready[0].recvfrom(2048)
-                if mark not in got or address[2] == socket.PACKET_OUTGOING:
-                    continue
-                if ready[0] is near:
-                    return False
-                assert got[:6] == bytes.fromhex(SERVER_MAC.replace(":", ""))
-                return True
-
-    def __enter__(self) -> Link:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        run("xdp-loader", "unload", NEAR, "--all", check=False)
-        self.wire.close()
-        ip(f"link delete {NEAR}")
-
-
-def frame(port: int, payload: bytes) -> bytes:
-    """Ethernet, IPv4 and UDP to the VIP. The sum of the header is right, UDP has none."""
-    udp = struct.pack("!HHHH", 5000, port, 8 + len(payload), 0) + payload
-    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0,
-                         socket.inet_aton("10.1.0.77"), socket.inet_aton(VIP))
-    total = sum(struct.unpack("!10H", header))
-    total = (total & 0xffff) + (total >> 16)
-    checksum = struct.pack("!H", ~(total + (total >> 16)) & 0xffff)
-    return (bytes.fromhex("020000000001" "0200000000aa" "0800") + header[:10] + checksum
-            + header[12:] + udp)
-
-
-def seen(program: int) -> int:
-    """How many packets somebody else's program was asked about."""
-    (shown,) = bpftool(f"prog show id {program}")
-    (entry,) = bpftool(f"map dump id {shown['map_ids'][0]}")[0]
-    return int(entry["formatted"]["value"])
+@pytest.fixture(autouse=True)
+def sharing(link: Link) -> None:
+    """Only where a program that changes packets may be in the dispatcher, whoever's it is."""
+    if not link.shares():
+        pytest.skip("this kernel lets no program that changes packets into libxdp's dispatcher")
 
 
 def test_alone(loader: Loader, link: Link, tier: str) -> None:
@@ -235,3 +137,20 @@ def test_killed_at_any_moment(loader: Loader, link: Link, tier: str) -> None:
         assert link.routed(b"mark %d" % number)
         loader("detach", NEAR)
         assert link.chain() == others and not pinned()
+
+
+def test_killed_between_dispatcher_and_pin(loader: Loader, link: Link, tier: str) -> None:
+    """libxdp attaches before there is anything to pin: what is left then has no pins."""
+    link.load("before")
+    others = link.chain()
+    fresh = PINS / NEAR / f"new-{tier}"
+    done = subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-P", fresh, "-e",
+                           "inject=mkdir:signal=KILL:when=1", loader.path, "attach", NEAR, "-c",
+                           loader.file], capture_output=True)
+    assert done.returncode, "it was not killed"
+    assert list(link.chain()) == ["before", f"shunt_{tier}"] and not (fresh / "prog").exists()
+    loader.attach(NEAR)
+    assert list(link.chain()) == ["before", f"shunt_{tier}"]
+    assert link.chain()[f"shunt_{tier}"] == loader.status()[tier]["program"]["id"]
+    loader("detach", NEAR)
+    assert link.chain() == others and not pinned()
