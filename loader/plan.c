@@ -75,49 +75,42 @@ static uint32_t count_ids(const struct config *config)
 
 struct plan_sizes plan_floor(const struct config *config)
 {
-	const struct config_limits needs = {
-		.servers = count_servers(config),
-		.server_ids = count_ids(config),
-		.vips = config->n_vips,
-		.pools = config->n_pools,
-	};
+	/* servers, server_ids, vips, pools */
+	const struct config_limits needs = { count_servers(config), count_ids(config),
+					     config->n_vips, config->n_pools };
 
 	return plan_sizes(&needs, config->rows);
-}
-
-/* A file that was checked has limits that suffice: the maps are older, or a card had no more. */
-static int no_space(char *problem, size_t size, const char *limit, uint32_t needs, uint32_t has,
-		    uint32_t allowed)
-{
-	snprintf(problem, size, "the file needs %u, the maps hold %u (limits.%s is %u)", needs, has,
-		 limit, allowed);
-	return -ENOSPC;
 }
 
 static int check_room(const struct config *config, const struct plan_sizes *sizes,
 		      uint32_t n_servers, char *problem, size_t size)
 {
 	const struct config_limits *limits = &config->limits;
-	uint32_t n_ids = count_ids(config), n_rows = (config->n_pools + 1) * config->rows;
+	const struct {
+		const char *limit;
+		uint32_t needs, has, allowed;
+	} rooms[] = {
+		{ "servers", n_servers, sizes->servers - 1, limits->servers },
+		{ "server_ids", count_ids(config), sizes->sid_buckets / 2, limits->server_ids },
+		{ "vips", config->n_vips, sizes->vips, limits->vips },
+		{ "pools", config->n_pools, sizes->pools, limits->pools },
+	};
+	uint32_t n_rows = (config->n_pools + 1) * config->rows;
 
-	if (n_servers >= sizes->servers)
-		return no_space(problem, size, "servers", n_servers, sizes->servers - 1,
-				limits->servers);
-	if (n_ids > sizes->sid_buckets / 2)
-		return no_space(problem, size, "server_ids", n_ids, sizes->sid_buckets / 2,
-				limits->server_ids);
-	if (config->n_vips > sizes->vips)
-		return no_space(problem, size, "vips", config->n_vips, sizes->vips, limits->vips);
-	if (config->n_pools > sizes->pools)
-		return no_space(problem, size, "pools", config->n_pools, sizes->pools,
-				limits->pools);
-	if (n_rows > sizes->rows) {
-		snprintf(problem, size,
-			 "the file needs %u rows, the maps hold %u: fewer fallback.rows or pools",
-			 n_rows, sizes->rows);
+	/* A file that was checked has limits that suffice: the maps are older, or a card had no more. */
+	for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+		if (rooms[i].needs <= rooms[i].has)
+			continue;
+		snprintf(problem, size, "the file needs %u, the maps hold %u (limits.%s is %u)",
+			 rooms[i].needs, rooms[i].has, rooms[i].limit, rooms[i].allowed);
 		return -ENOSPC;
 	}
-	return 0;
+	if (n_rows <= sizes->rows)
+		return 0;
+	snprintf(problem, size,
+		 "the file needs %u rows, the maps hold %u: fewer fallback.rows or pools", n_rows,
+		 sizes->rows);
+	return -ENOSPC;
 }
 
 /*
