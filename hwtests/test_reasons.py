@@ -31,6 +31,7 @@ PROVOKED = {
     "busy-other-mode": ("hwtests/test_probe.py", "test_foreign_program_in_driver_mode_stays"),
     "busy-upper-device": (f"{GUEST}/test_upper.py", "test_attach_to_the_bond_instead"),
     "busy-link": ("hwtests/test_probe_reasons.py", "test_a_link_cannot_be_replaced"),
+    "no-sharing": (f"{GUEST}/test_dispatcher_refused.py", "test_beside_others"),
     "no-native": (f"{GUEST}/test_netdevsim_refusals.py", "test_asked_for"),
     "kernel-too-old": ("hwtests/test_probe_reasons.py", "test_a_kernel_that_refuses"),
     "no-permission": ("hwtests/test_probe.py", "test_whose_a_program_is_takes_a_right"),

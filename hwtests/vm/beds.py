@@ -42,5 +42,7 @@ BOOTS = (
     Boot("6.1-nfp-loader", "6.1", ("nfp",),
          ("nfp/test_nfp_loader.py", "nfp/test_nfp_probe.py"), timeout=600.0),
     Boot("6.1-dispatcher", "6.1", (), ("test_load.py", "test_dispatcher.py", "test_upper.py")),
-    Boot("6.12", "6.12", (), ("test_load.py", "test_dispatcher_refused.py", "test_upper.py")),
+    Boot("6.12", "6.12", ("netdevsim-roomy",),
+         ("test_load.py", "test_dispatcher_refused.py", "test_upper.py",
+          "test_netdevsim_refusals.py")),
 )
