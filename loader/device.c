@@ -9,6 +9,7 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fit.h"
@@ -18,6 +19,8 @@
 
 /* What the maps of an empty balancer need: each half of a table, one counter. */
 #define LEAST 2
+/* The kernel gives back what closed maps took on a work queue: pauses of 1, 2, 4 ... ms for that. */
+#define LONGEST_PAUSE_MS 16
 
 struct maker {
 	const struct object_request *request;
@@ -25,6 +28,7 @@ struct maker {
 	struct fit_map *list;
 	size_t n;
 	int reader; /* of the kernel's log */
+	bool leaving; /* closed maps may still be on the card */
 };
 
 bool device_gone(uint32_t ifindex)
@@ -93,7 +97,7 @@ void device_quote_log(int reader, const char *driver, struct reason *reason)
 }
 
 /* Without BTF, which a card's maps may not have. */
-static int make(const struct maker *maker, const struct bpf_map *map, uint32_t entries)
+static int make_once(const struct maker *maker, const struct bpf_map *map, uint32_t entries)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = bpf_map__map_flags(map),
 		    .map_ifindex = maker->request->ifindex);
@@ -105,9 +109,28 @@ static int make(const struct maker *maker, const struct bpf_map *map, uint32_t e
 	return fd < 0 ? -errno : fd;
 }
 
+static int make(struct maker *maker, const struct bpf_map *map, uint32_t entries)
+{
+	int fd = make_once(maker, map, entries);
+
+	for (int ms = 1; fd == -ENOMEM && maker->leaving && ms <= LONGEST_PAUSE_MS; ms *= 2) {
+		nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000L }, NULL);
+		fd = make_once(maker, map, entries);
+	}
+	if (fd == -ENOMEM)
+		maker->leaving = false;
+	return fd;
+}
+
+static void unmake(struct maker *maker, int fd)
+{
+	close(fd);
+	maker->leaving = true;
+}
+
 static int try_maps(const struct fit_map *maps, size_t n, size_t *refused, void *context)
 {
-	const struct maker *maker = context;
+	struct maker *maker = context;
 	int *made = calloc(n, sizeof(*made)), error = made ? 0 : -ENOMEM;
 	size_t i;
 
@@ -120,21 +143,21 @@ static int try_maps(const struct fit_map *maps, size_t n, size_t *refused, void 
 		}
 	}
 	while (made && i--)
-		close(made[i]);
+		unmake(maker, made[i]);
 	free(made);
 	return error;
 }
 
 /* Once more, for the driver's words: since the refusal other sizes have been tried. */
-static void repeat(const struct maker *maker, size_t map)
+static void repeat(struct maker *maker, size_t map)
 {
 	int fd = make(maker, maker->maps[map], maker->list[map].entries);
 
 	if (fd >= 0)
-		close(fd);
+		unmake(maker, fd);
 }
 
-static int refuse(const struct maker *maker, const struct fit_refusal *refusal, int error,
+static int refuse(struct maker *maker, const struct fit_refusal *refusal, int error,
 		  struct reason *reason)
 {
 	const struct fit_map *map = &maker->list[refusal->map];
@@ -187,7 +210,7 @@ static int take_map(struct bpf_map *map, int fd)
 }
 
 /* For good. -errno and the map that was refused. */
-static int take_maps(const struct maker *maker, size_t *refused)
+static int take_maps(struct maker *maker, size_t *refused)
 {
 	for (size_t i = 0; i < maker->n; i++) {
 		int fd = make(maker, maker->maps[i], maker->list[i].entries);

@@ -137,11 +137,17 @@ class Program:
         assert length % WORD == 0
         return int(length // WORD)
 
+    def _maps(self) -> list[dict[str, Any]]:
+        return [ask("map", "show", "id", str(number))
+                for number in ask("prog", "show", "pinned", self.pin)["map_ids"]]
+
+    def maps(self) -> dict[str, int]:
+        """The names of its maps, and how many entries each has room for."""
+        return {told["name"]: told["max_entries"] for told in self._maps()}
+
     def map(self, name: str) -> Map:
         """One of its maps."""
-        numbers = ask("prog", "show", "pinned", self.pin)["map_ids"]
-        (found,) = [number for number in numbers
-                    if ask("map", "show", "id", str(number))["name"] == name]
+        (found,) = [told["id"] for told in self._maps() if told["name"] == name]
         return Map(found)
 
 

@@ -111,6 +111,19 @@ def test_attach_and_detach(card: Card, config: Path) -> None:
     assert card.budget() == (0, 0)
 
 
+def test_card_with_just_the_room(card: Card, config: Path) -> None:
+    """What was tried and closed leaves the card a moment later, and is not in the way."""
+    card.limits(**ROOM)
+    _up(card)
+    _attach(config, "-t", "offload")
+    maps, entries = card.budget()
+    for room, status in ((entries, 0), (entries - 1, 0), (entries // 8, 3)):
+        card.limits(**ROOM, max_maps=maps, max_elems=room)
+        _up(card)
+        assert _attach(config, "-t", "offload")[0] == status, room
+        assert card.budget()[1] <= room
+
+
 def test_auto_is_the_card_and_the_driver(card: Card, config: Path) -> None:
     card.limits(**ROOM)
     _up(card)
