@@ -31,7 +31,7 @@ class Boot:
     series: str
     modules: tuple[str, ...]  #: of MODULE_BUILDS
     tests: tuple[str, ...]  #: files in guest/
-    timeout: float = 300.0
+    timeout: float = 600.0
 
 
 BOOTS = (
@@ -40,7 +40,7 @@ BOOTS = (
     Boot("6.1-nfp", "6.1", ("nfp",),
          ("nfp/test_nfp_cases.py", "nfp/test_nfp_maps.py", "nfp/test_nfp_attach.py")),
     Boot("6.1-nfp-loader", "6.1", ("nfp",),
-         ("nfp/test_nfp_loader.py", "nfp/test_nfp_probe.py"), timeout=600.0),
+         ("nfp/test_nfp_loader.py", "nfp/test_nfp_probe.py")),
     Boot("6.1-dispatcher", "6.1", (), ("test_load.py", "test_dispatcher.py", "test_upper.py")),
     Boot("6.12", "6.12", ("netdevsim-roomy",),
          ("test_load.py", "test_dispatcher_refused.py", "test_upper.py",
