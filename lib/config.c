@@ -59,20 +59,6 @@ int shunt_cid_check_(const struct shunt_cid_config *config)
 	return check_worker(config);
 }
 
-static void fill_layout(struct lb_cid_config *layout, const struct shunt_cid_config *config)
-{
-	unsigned int body = config->server_id_length + config->nonce_length;
-
-	layout->server_id_length = config->server_id_length;
-	layout->nonce_length = config->nonce_length;
-	memset(layout->mask, 0xff, config->server_id_length);
-	if (!config->key)
-		layout->algorithm = LB_CID_CLEAR;
-	else
-		layout->algorithm = body == LB_SINGLE_PASS_BODY ? LB_CID_SINGLE_PASS :
-								  LB_CID_FOUR_PASS;
-}
-
 /* A number that tells keys apart and says nothing else about them. */
 static uint64_t key_check(const struct held_config *held)
 {
@@ -93,7 +79,8 @@ int shunt_cid_hold_(struct held_config *held, const struct shunt_cid_config *con
 	held->worker_length = config->worker_length;
 	memcpy(held->server_id, config->server_id, config->server_id_length);
 	memcpy(held->worker, config->worker, config->worker_length);
-	fill_layout(&held->layout, config);
+	held->layout = lb_cid_config_make(config->server_id_length, config->nonce_length,
+					  config->key != NULL, LB_LENGTH_UNCHECKED);
 	if (held->worker_length)
 		lb_aes_expand(worker_key, &held->worker_key);
 	if (held->keyed) {

@@ -383,7 +383,7 @@ static void list_keyed(const struct config *config, struct probe_options *option
 static int read_sizes(const struct cli_common *common, struct probe_options *options)
 {
 	struct config_limits limits = { LB_DEFAULT_SERVERS, LB_DEFAULT_SERVER_IDS, LB_DEFAULT_VIPS,
-					LB_DEFAULT_POOLS };
+					LB_DEFAULT_POOLS, LB_DEFAULT_KNOWN_CIDS };
 	struct config_findings findings = {};
 	struct config *config = NULL;
 	int status = 0;

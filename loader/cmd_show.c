@@ -27,7 +27,7 @@ struct view {
 	json_t *numbers;
 	uint32_t generation;
 	struct lb_generation tables;
-	uint32_t *rows; /* of all pools, each with 1 << tables.row_shift of them */
+	uint32_t *rows; /* of all pools, each with tables.row_mask + 1 of them */
 	uint32_t n_servers;
 	uint32_t *number; /* of each server, by position */
 	uint32_t *shares; /* rows a server has, by number */
@@ -36,7 +36,7 @@ struct view {
 
 static uint32_t rows_of_pool(const struct view *view)
 {
-	return 1u << view->tables.row_shift;
+	return view->tables.row_mask + 1;
 }
 
 /* Servers have numbers 1 to sizes.servers - 1; 0 is a row of nobody. */
@@ -67,8 +67,7 @@ static int read_tables(struct view *view)
 	for (uint32_t pool = 0; !err && pool < view->config->n_pools; pool++) {
 		uint32_t number = plan_pool_number(view->config, view->numbers, pool);
 
-		err = batch_read(maps->row,
-				 view->tables.row_base + (number << view->tables.row_shift), each,
+		err = batch_read(maps->row, view->tables.row_base + number * each, each,
 				 sizeof(*view->rows), view->rows + (size_t)pool * each);
 	}
 	for (uint32_t i = 0; !err && i < n; i++)
@@ -86,7 +85,7 @@ static int make_room(struct view *view)
 
 	while (plan_server(view->config, view->n_servers, NULL))
 		view->n_servers++;
-	view->rows = calloc((size_t)view->config->n_pools << view->tables.row_shift,
+	view->rows = calloc((size_t)view->config->n_pools * (view->tables.row_mask + 1),
 			    sizeof(*view->rows));
 	view->number = calloc(view->n_servers + 1, sizeof(*view->number));
 	view->shares = calloc(most, sizeof(*view->shares));

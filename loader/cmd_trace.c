@@ -19,6 +19,7 @@
 
 struct options {
 	const char *tier, *hex, *pcap, *out, *dev;
+	bool known;
 };
 
 struct job {
@@ -29,6 +30,7 @@ struct job {
 	struct out_table *table;
 	pcap_t *shape; /* of what is dumped */
 	pcap_dumper_t *dump;
+	bool known; /* a card is told of each CID before its packet */
 	unsigned long packet, failed;
 };
 
@@ -91,7 +93,8 @@ static void trace_frame(struct job *job, const uint8_t *frame, size_t length)
 	struct trace_outcome outcome;
 
 	job->packet++;
-	if (trace_run(job->trace, frame, length, &outcome, &reason)) {
+	if ((job->known && trace_know(job->trace, frame, length, &reason)) ||
+	    trace_run(job->trace, frame, length, &outcome, &reason)) {
 		print_failure(job, &reason);
 		outcome.frame = frame;
 		outcome.length = length;
@@ -246,7 +249,7 @@ static int run(const struct cli_common *common, const void *opaque, int argc, ch
 	enum tier tier = options->tier ? tier_by_name(options->tier) : TIER_DRIVER;
 	struct config *config = NULL;
 	struct reason reason = {};
-	struct job job = {};
+	struct job job = { .known = options->known };
 	uint32_t ifindex = 0;
 	int status;
 
@@ -254,6 +257,9 @@ static int run(const struct cli_common *common, const void *opaque, int argc, ch
 	(void)argv;
 	if (tier == TIER_NONE)
 		return out_usage(options->tier, "-t takes offload, driver or generic");
+	if (options->known && tier != TIER_OFFLOAD)
+		return out_usage("--known",
+				 "is for -t offload: the other tiers decode by themselves");
 	if (!options->hex == !options->pcap)
 		return out_usage("trace", "give either --hex or --pcap");
 	if (options->dev && !(ifindex = if_nametoindex(options->dev))) {
@@ -282,6 +288,8 @@ static const struct cli_option option_table[] = {
 	  "a capture (pcap, pcapng)" },
 	{ 0, "out", CLI_STRING, offsetof(struct options, out), "FILE",
 	  "the frames as they leave, as a capture" },
+	{ 0, "known", CLI_FLAG, offsetof(struct options, known), NULL,
+	  "offload: the card knows every encrypted CID that names a server" },
 	{ 0, "dev", CLI_STRING, offsetof(struct options, dev), "IFACE",
 	  "find next hops as if attached here" },
 	{ 0, NULL, CLI_FLAG, 0, NULL, NULL },
@@ -295,7 +303,8 @@ const struct cli_command cmd_trace = {
 		"Loads a private copy of the program and of the maps, filled from the file, and runs each\n"
 		"frame by BPF_PROG_TEST_RUN. Prints the verdict and the reason (loader help reasons). With\n"
 		"--json one object a packet. Without --dev every server counts as reachable on the link the\n"
-		"frame came in by, behind the MAC address 02:00:00:00:HH:LL of its number.",
+		"frame came in by, behind the MAC address 02:00:00:00:HH:LL of its number.\n"
+		"A card passes encrypted CIDs unless loader run has told it of them: --known does that.",
 	.options = option_table,
 	.options_size = sizeof(struct options),
 	.run = run,

@@ -206,6 +206,8 @@ static void set_limits(struct config *config)
 					   LB_DEFAULT_SERVER_IDS, CONFIG_MAX_SERVER_IDS);
 	limits->vips = default_limit(limits->vips, needs.vips, LB_DEFAULT_VIPS, LB_MAX_VIPS);
 	limits->pools = default_limit(limits->pools, needs.pools, LB_DEFAULT_POOLS, LB_MAX_POOLS);
+	limits->known_cids =
+		default_limit(limits->known_cids, 0, LB_DEFAULT_KNOWN_CIDS, LB_MAX_KNOWN_CIDS);
 }
 
 static int compare_ids(const void *a, const void *b)

@@ -88,8 +88,9 @@ struct config_vip {
 };
 
 struct config_limits {
-	uint32_t servers, server_ids, vips,
-		pools; /* highest number each; sized for two generations */
+	/* Highest number each; sized for two generations. */
+	uint32_t servers, server_ids, vips, pools;
+	uint32_t known_cids; /* encrypted CIDs that a card is told of, at most */
 };
 
 struct config {

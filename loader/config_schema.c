@@ -58,6 +58,7 @@ static const struct range server_ids_range = { 1, CONFIG_MAX_SERVER_IDS };
 static const struct range min_quiet_range = { 0, 2592000 };
 static const struct range vips_range = { 1, LB_MAX_VIPS };
 static const struct range pools_range = { 1, LB_MAX_POOLS };
+static const struct range known_cids_range = { 1, LB_MAX_KNOWN_CIDS };
 static const struct range ipv4 = { AF_INET, AF_INET };
 static const struct range ipv6 = { AF_INET6, AF_INET6 };
 
@@ -154,6 +155,8 @@ static const struct field limits_fields[] = {
 	  &server_ids_range },
 	{ "vips", false, config_read_number, AT(config_limits, vips), &vips_range },
 	{ "pools", false, config_read_number, AT(config_limits, pools), &pools_range },
+	{ "known_cids", false, config_read_number, AT(config_limits, known_cids),
+	  &known_cids_range },
 	END,
 };
 

@@ -20,29 +20,31 @@ struct map_row {
 	const char *name;
 	size_t offset; /* of its descriptor in struct map_set */
 	uint32_t key_size, value_size;
-	bool host_only; /* the offload tier has none */
+	enum { EVERYWHERE, HOST_ONLY, CARD_ONLY } where;
 };
 
-#define ROW(map, field, key, value, host)                                              \
-	{                                                                              \
-		map, offsetof(struct map_set, field), sizeof(key), sizeof(value), host \
+#define ROW(map, field, key, value, where)                                              \
+	{                                                                               \
+		map, offsetof(struct map_set, field), sizeof(key), sizeof(value), where \
 	}
 static const struct map_row rows[] = {
-	ROW(LB_MAP_META, meta, __u32, struct lb_meta, false),
-	ROW(LB_MAP_GENERATION, generation, __u32, struct lb_generation, false),
-	ROW(LB_MAP_VIP, vip, __u32, struct lb_bucket, false),
-	ROW(LB_MAP_CID_CONFIG, cid_config, __u32, struct lb_cid_config, false),
-	ROW(LB_MAP_SID, sid, __u32, struct lb_bucket, false),
-	ROW(LB_MAP_ROW, row, __u32, __u32, false),
-	ROW(LB_MAP_SERVER, server, __u32, struct lb_server, false),
-	ROW(LB_MAP_REASON_STATS, reason_stats, __u32, struct lb_count, false),
-	ROW(LB_MAP_VIP_STATS, vip_stats, __u32, struct lb_count, false),
-	ROW(LB_MAP_SERVER_STATS, server_stats, __u32, struct lb_count, false),
-	ROW(LB_MAP_CID_STATS, cid_stats, __u32, struct lb_count, false),
-	ROW(LB_MAP_EGRESS, egress, __u32, __u32, true),
-	ROW(LB_MAP_CID_KEY, cid_key, __u32, struct lb_cid_key, true),
-	ROW(LB_MAP_CID_SEEN, cid_seen, __u32, __u64, true),
-	ROW(LB_MAP_TEXT, text, struct lb_text_key, char[LB_TEXT_PIECE], false),
+	ROW(LB_MAP_META, meta, __u32, struct lb_meta, EVERYWHERE),
+	ROW(LB_MAP_GENERATION, generation, __u32, struct lb_generation, EVERYWHERE),
+	ROW(LB_MAP_VIP, vip, __u32, struct lb_bucket, EVERYWHERE),
+	ROW(LB_MAP_CID_CONFIG, cid_config, __u32, struct lb_cid_config, EVERYWHERE),
+	ROW(LB_MAP_SID, sid, __u32, struct lb_bucket, EVERYWHERE),
+	ROW(LB_MAP_ROW, row, __u32, __u32, EVERYWHERE),
+	ROW(LB_MAP_SERVER, server, __u32, struct lb_server, EVERYWHERE),
+	ROW(LB_MAP_REASON_STATS, reason_stats, __u32, struct lb_count, EVERYWHERE),
+	ROW(LB_MAP_VIP_STATS, vip_stats, __u32, struct lb_count, EVERYWHERE),
+	ROW(LB_MAP_SERVER_STATS, server_stats, __u32, struct lb_count, EVERYWHERE),
+	ROW(LB_MAP_CID_STATS, cid_stats, __u32, struct lb_count, EVERYWHERE),
+	ROW(LB_MAP_CONN, conn, struct lb_conn_key, struct lb_conn, CARD_ONLY),
+	ROW(LB_MAP_EGRESS, egress, __u32, __u32, HOST_ONLY),
+	ROW(LB_MAP_CID_KEY, cid_key, __u32, struct lb_cid_key, HOST_ONLY),
+	ROW(LB_MAP_CID_SEEN, cid_seen, __u32, __u64, HOST_ONLY),
+	ROW(LB_MAP_CID_SAMPLE, cid_sample, __u32, struct lb_cid_sample, HOST_ONLY),
+	ROW(LB_MAP_TEXT, text, struct lb_text_key, char[LB_TEXT_PIECE], EVERYWHERE),
 };
 #undef ROW
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -88,6 +90,7 @@ uint32_t map_set_entries(const char *map, const struct plan_sizes *sizes)
 		{ LB_MAP_SERVER_STATS, sizes->servers },
 		{ LB_MAP_CID_STATS, LB_CID_INDEX(sizes->pools + 1, 0) },
 		{ LB_MAP_STACK_STATS, sizes->vips + 1 },
+		{ LB_MAP_CONN, sizes->known_cids },
 	};
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
@@ -148,6 +151,7 @@ static void read_sizes(struct map_set *set)
 		.servers = smaller(entries(set->server) / 2, entries(set->server_stats)),
 		.vips = smaller(entries(set->vip_stats) - 1, entries(set->vip) / 4),
 		.pools = configs < LB_CID_INDEX(1, 0) ? 0 : configs / LB_CID_INDEX(1, 0) - 1,
+		.known_cids = entries(set->conn),
 	};
 }
 
@@ -223,7 +227,7 @@ int map_set_from_pins(struct map_set *set, const char *directory, struct reason 
 		else if (errno == EPERM || errno == EACCES)
 			err = reason_set(reason, REASON_NO_PERMISSION, "pins", errno, "%s: CAP_BPF",
 					 path);
-		else if (!rows[i].host_only)
+		else if (rows[i].where == EVERYWHERE)
 			err = reason_set(reason, REASON_ABI, "pins", errno, "%s", path);
 	}
 	if (err) {

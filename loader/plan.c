@@ -38,6 +38,7 @@ struct plan_sizes plan_sizes(const struct config_limits *limits, uint32_t rows)
 		.servers = limits->servers + 1,
 		.vips = limits->vips,
 		.pools = limits->pools,
+		.known_cids = limits->known_cids,
 	};
 }
 
@@ -75,9 +76,13 @@ static uint32_t count_ids(const struct config *config)
 
 struct plan_sizes plan_floor(const struct config *config)
 {
-	/* servers, server_ids, vips, pools */
-	const struct config_limits needs = { count_servers(config), count_ids(config),
-					     config->n_vips, config->n_pools };
+	const struct config_limits needs = {
+		.servers = count_servers(config),
+		.server_ids = count_ids(config),
+		.vips = config->n_vips,
+		.pools = config->n_pools,
+		.known_cids = 1,
+	};
 
 	return plan_sizes(&needs, config->rows);
 }
@@ -284,39 +289,6 @@ static int build_vips(struct plan *plan, char *problem, size_t size)
 	return 0;
 }
 
-void plan_cid(const struct config_cid *cid, struct lb_cid_config *entry, struct lb_cid_key *key)
-{
-	uint32_t body = cid->server_id_length + cid->nonce_length;
-
-	memset(entry, 0, sizeof(*entry));
-	memset(key, 0, sizeof(*key));
-	entry->algorithm = !cid->keyed		       ? LB_CID_CLEAR :
-			   body == LB_SINGLE_PASS_BODY ? LB_CID_SINGLE_PASS :
-							 LB_CID_FOUR_PASS;
-	entry->server_id_length = cid->server_id_length;
-	entry->nonce_length = cid->nonce_length;
-	entry->length_check = cid->length_check;
-	memset(entry->mask, 0xff, cid->server_id_length);
-	if (cid->keyed)
-		lb_cid_key_prepare(cid->key, cid->server_id_length, cid->nonce_length, key);
-}
-
-static void build_cid(struct plan *plan, const struct config_cid *cid, uint32_t pool)
-{
-	uint32_t index = LB_CID_INDEX(pool, cid->id);
-
-	plan_cid(cid, &plan->cids[index], &plan->keys[index]);
-}
-
-static void build_cids(struct plan *plan)
-{
-	for (uint32_t i = 0; i < plan->config->n_cids; i++)
-		for (uint32_t pool = 0; pool < plan->config->n_pools; pool++)
-			if (plan->config->cids[i].pool == CONFIG_NO_POOL ||
-			    plan->config->cids[i].pool == pool)
-				build_cid(plan, &plan->config->cids[i], plan->pool_number[pool]);
-}
-
 static int build_server_ids(struct plan *plan, char *problem, size_t size)
 {
 	for (uint32_t i = 0; i < plan->n_servers; i++) {
@@ -392,10 +364,12 @@ static void build_server(struct plan *plan, const struct config_server *server,
 	if (!source->family)
 		source = &hop->source;
 	entry->mode = v4 ? LB_MODE_IPIP4 : LB_MODE_IPIP6;
+	entry->outer_length = v4 ? 20 : 40;
 	memcpy(entry->destination, server->address.octets, sizeof(entry->destination));
 	memcpy(entry->source, source->octets, sizeof(entry->source));
 	entry->checksum =
-		lb_csum_fold(lb_csum_word(entry->source[0]) + lb_csum_word(entry->destination[0]));
+		lb_csum_fold(lb_csum_word(entry->source[0]) + lb_csum_word(entry->destination[0]) +
+			     LB_CONST16(LB_IPV4_DF));
 }
 
 static void build_servers(struct plan *plan, const struct plan_hop *hops)
@@ -457,7 +431,7 @@ int plan_build(const struct config *config, const struct plan_sizes *sizes,
 		plan_free(plan);
 		return err;
 	}
-	build_cids(plan);
+	plan_build_cids(plan);
 	build_servers(plan, hops);
 	*result = plan;
 	return 0;

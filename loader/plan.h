@@ -18,6 +18,7 @@ struct plan_sizes {
 	uint32_t vip_buckets, sid_buckets, rows, servers; /* entries a generation */
 	uint32_t vips; /* vip_stats, stats: highest VIP number */
 	uint32_t pools;
+	uint32_t known_cids; /* conn_map; 0: the set has none */
 };
 
 /* What the maps must hold for these limits. */
@@ -72,8 +73,11 @@ json_t *plan_numbers_json(const struct plan *plan);
 /* A pool's number by those, 0 if it has none. */
 uint32_t plan_pool_number(const struct config *config, const json_t *numbers, uint32_t pool);
 
-/* What the data path needs to decode a config's CIDs; key is all zero for a clear one. Wipe it. */
+/* plan_cids.c. What the data path needs to decode a config's CIDs; key is all zero for a clear one. Wipe it. */
 void plan_cid(const struct config_cid *cid, struct lb_cid_config *entry, struct lb_cid_key *key);
+
+/* plan_cids.c: the configs of all pools, once numbers are given. */
+void plan_build_cids(struct plan *plan);
 
 /* cuckoo filling (table.c): 0, or -ENOSPC when the key finds no place. */
 int table_insert(struct lb_bucket *table, uint32_t buckets, const uint32_t *key, uint32_t value);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lb/hash.h"
+#include "lb/lookup3.h"
 #include "plan.h"
 
 struct chooser {
@@ -33,7 +33,7 @@ static struct lb_hash name_hash(const char *name)
 	size_t length = strnlen(name, sizeof(words));
 
 	memcpy(words, name, length);
-	return lb_hash_words(words, (length + 3) / 4, LB_SEED_MAGLEV);
+	return lb_lookup3(words, (length + 3) / 4, LB_SEED_MAGLEV);
 }
 
 static void choose(struct chooser *chooser, uint32_t *rows, uint32_t mask)

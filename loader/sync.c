@@ -70,7 +70,7 @@ static struct lb_generation describe(const struct map_set *set, const struct pla
 		.sid_base = half * set->sizes.sid_buckets,
 		.sid_mask = set->sizes.sid_buckets - 1,
 		.row_base = half * set->sizes.rows,
-		.row_shift = plan->row_shift,
+		.row_mask = (1u << plan->row_shift) - 1,
 		.server_base = half * set->sizes.servers,
 		.config_base = half * plan->n_cids,
 	};

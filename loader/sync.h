@@ -16,7 +16,7 @@
 struct map_set {
 	int meta, generation, vip, cid_config, sid, row, server;
 	int reason_stats, vip_stats, server_stats, cid_stats;
-	int egress, cid_key, cid_seen, text;
+	int conn, egress, cid_key, cid_seen, cid_sample, text;
 	bool percpu; /* counters are one a CPU */
 	struct plan_sizes sizes;
 };

@@ -29,8 +29,8 @@ int table_insert(struct lb_bucket *table, uint32_t buckets, const uint32_t *key,
 
 	memcpy(entry.key, key, sizeof(entry.key));
 	for (int move = 0; move < MAX_MOVES; move++) {
-		struct lb_hash hash =
-			lb_table_buckets((const struct lb_table_key *)entry.key, buckets - 1);
+		struct lb_table_key words = lb_table_key(entry.key);
+		struct lb_buckets hash = lb_table_buckets(&words, buckets - 1);
 		uint32_t home;
 
 		if (put_in_bucket(&table[hash.first], &entry) ||

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "attach.h"
+#include "decide.h"
 #include "nexthop.h"
 #include "trace.h"
 
@@ -170,6 +171,21 @@ static void name_things(struct trace *trace, struct trace_outcome *outcome, int 
 	outcome->server = server > 0 ? plan_server(trace->config, (uint32_t)server - 1, &pool) :
 				       NULL;
 	outcome->pool = outcome->server ? &trace->config->pools[pool] : NULL;
+}
+
+int trace_know(struct trace *trace, const uint8_t *frame, size_t length, struct reason *reason)
+{
+	struct lb_conn conn = {};
+	struct lb_conn_key key;
+
+	if (trace->maps.conn < 0)
+		return reason_set(reason, REASON_USAGE, "trace", EOPNOTSUPP,
+				  "--known: this tier decodes by itself");
+	if (!decide_known_frame(trace->plan, frame, length, &key, &conn.server))
+		return 0;
+	if (bpf_map_update_elem(trace->maps.conn, &key, &conn, BPF_NOEXIST) && errno != EEXIST)
+		return reason_set(reason, REASON_CAPACITY, "map-write", errno, LB_MAP_CONN);
+	return 0;
 }
 
 int trace_run(struct trace *trace, const uint8_t *frame, size_t length,

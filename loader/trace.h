@@ -36,6 +36,11 @@ struct trace_outcome {
  */
 int trace_open(enum tier tier, const struct config *config, uint32_t ifindex, struct trace **trace,
 	       struct reason *reason);
+/*
+ * Tells a card's maps what the frame's encrypted connection ID stands for, as the service does with busy
+ * ones. A frame without one that names a server changes nothing. -errno, -EOPNOTSUPP on a host tier.
+ */
+int trace_know(struct trace *trace, const uint8_t *frame, size_t length, struct reason *reason);
 /* 0, or -errno with reason: -EMSGSIZE for a length that the kernel's test run does not take. */
 int trace_run(struct trace *trace, const uint8_t *frame, size_t length,
 	      struct trace_outcome *outcome, struct reason *reason);

@@ -19,6 +19,7 @@ void walk_request_init(struct walk_request *request, const char *interface,
 		.server_ids = LB_DEFAULT_SERVER_IDS,
 		.vips = LB_DEFAULT_VIPS,
 		.pools = LB_DEFAULT_POOLS,
+		.known_cids = LB_DEFAULT_KNOWN_CIDS,
 	};
 	uint32_t i;
 

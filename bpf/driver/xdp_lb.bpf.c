@@ -18,13 +18,14 @@ int shunt_driver(struct xdp_md *ctx)
 		step = lb_begin(&pkt);
 	if (step == LB_NEXT)
 		step = lb_find_vip(&pkt);
-	if (step == LB_NEXT)
-		step = lb_route_by_cid(&pkt);
+	if (step != LB_NEXT)
+		return lb_leave(&pkt);
+	step = lb_route_by_cid(&pkt);
 	if (step == LB_NEXT)
 		step = lb_route_by_tuple(&pkt);
 	if (step == LB_FORWARD)
-		step = lb_forward(ctx, &pkt);
-	return lb_finish(&pkt, step);
+		lb_forward(ctx, &pkt);
+	return lb_finish(&pkt);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -42,7 +42,7 @@ int shunt_stack(struct __sk_buff *skb)
 		step = lb_begin(&pkt);
 	if (step == LB_NEXT)
 		step = lb_find_vip(&pkt);
-	lb_count(&stats, step == LB_NEXT ? pkt.vip : 0, skb->len);
+	lb_count(&stats, step == LB_NEXT ? LB_VIP_NUMBER(pkt.vip) : 0, skb->len);
 	return TC_ACT_UNSPEC;
 }
 

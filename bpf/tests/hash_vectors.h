@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What lookup3 gives for these words, by hwtests/oracle/lookup3.py (make it anew with
+ * What the hashes give for these words, by hwtests/oracle/lookup3.py and five.py (make it anew with
  * python3 -m hwtests.oracle.vectors). Words are little-endian as the octets lie in memory.
  */
 #ifndef LB_TESTS_HASH_VECTORS_H
@@ -13,6 +13,10 @@
 struct hash_vector {
 	__u32 n, seed, first, second;
 	__u32 words[24];
+};
+
+struct five_vector {
+	__u32 words[5], first, second;
 };
 
 /* A packet's 4-tuple in text, and the hash that picks its row. */
@@ -182,13 +186,32 @@ static const struct hash_vector hash_vectors[] = {
 	    0x06535923, 0x49294c04, 0x07e34c9c } },
 };
 
+static const struct five_vector five_vectors[] = {
+	{ { 0xe5f9724d, 0x414a80f9, 0xc4925775, 0x5bb1c7c4, 0x434a34b3 }, 0xff059740, 0x6e59b519 },
+	{ { 0xef219dd7, 0x4eaa1d14, 0xf88fd88f, 0x8885ec90, 0x66f8986f }, 0x18a9aa73, 0x29986eef },
+	{ { 0xa23be3ba, 0xe9ddfd2c, 0xe68ba0ff, 0xdd486b5c, 0xedab440c }, 0xee2fed4b, 0x24f80efb },
+	{ { 0xadd6cb67, 0x10265af5, 0xad19d8e8, 0xdd9bf617, 0x5d103588 }, 0xc6412463, 0x0c9a808f },
+	{ { 0x038b9496, 0x0fc9f111, 0x93ef99a5, 0xbd8ee9ae, 0xc588017d }, 0x887fa9ca, 0x15ffef71 },
+	{ { 0xd956c31c, 0x2d9db089, 0x2859da3e, 0x3a8f98ec, 0xa3988f51 }, 0x5d080438, 0x3fca3578 },
+	{ { 0x12485550, 0xbbce81b4, 0x70fda689, 0x6bb7f72d, 0xd582725b }, 0x4882961e, 0x44901872 },
+	{ { 0x0ae6ca4d, 0x003989c6, 0x9a0bbc3a, 0xc16b72a7, 0x37c17b80 }, 0xeb37705a, 0x468efa6f },
+	{ { 0x63a08b1f, 0x8a4ffc67, 0xefa17c4a, 0xf31ba9f0, 0x8fa2d943 }, 0x606f773e, 0x1d75a2be },
+	{ { 0xcdd81eb9, 0x765297a9, 0x17e5ca95, 0x4958bff6, 0xc358bb29 }, 0xeecb670b, 0x2886be9a },
+	{ { 0xd925d01b, 0xdbcf33fe, 0x76deadb1, 0xe543dbbe, 0xb289f374 }, 0x05959d93, 0x013a536a },
+	{ { 0xdbb2b689, 0xa934d44d, 0xc70b1d8b, 0xd1a0f9c8, 0x86c6db31 }, 0xf34df74f, 0x3f7a2ce6 },
+	{ { 0x4bc78156, 0x541943b3, 0x1ad1bcf3, 0x72005550, 0x305f07bf }, 0x766118a4, 0x2c507230 },
+	{ { 0x261a130b, 0x9f30e43d, 0xa29a9854, 0x1e7c9863, 0xbe5591f1 }, 0x96791ae8, 0x15a8e1bb },
+	{ { 0x08d0b2d4, 0xdbc531dd, 0x5a1cbf02, 0x2fe28ab9, 0xa9bc5c73 }, 0xcf40be7e, 0x67a4e190 },
+	{ { 0x33f0f850, 0x2e32a646, 0x39bf871f, 0x4af3e8de, 0x001da806 }, 0x9a2e1628, 0x558526a6 },
+};
+
 static const struct tuple_vector tuple_vectors[] = {
-	{ 4, "192.0.2.1", "203.0.113.80", 4000, 443, 0x62893bc3 },
-	{ 4, "192.0.2.1", "203.0.113.80", 4001, 443, 0xa126f80a },
-	{ 4, "255.255.255.255", "0.0.0.0", 65535, 1, 0x380b01cd },
-	{ 6, "2001:db8::1", "2001:db8:80::80", 4000, 443, 0x05f9915e },
-	{ 6, "2001:db8::2", "2001:db8:80::80", 4000, 443, 0x48141090 },
-	{ 6, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::", 0, 65535, 0x57517c41 },
+	{ 4, "192.0.2.1", "203.0.113.80", 4000, 443, 0xb160d19e },
+	{ 4, "192.0.2.1", "203.0.113.80", 4001, 443, 0x9b04237e },
+	{ 4, "255.255.255.255", "0.0.0.0", 65535, 1, 0xcec47c81 },
+	{ 6, "2001:db8::1", "2001:db8:80::80", 4000, 443, 0x5d100cef },
+	{ 6, "2001:db8::2", "2001:db8:80::80", 4000, 443, 0x2cd0f879 },
+	{ 6, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::", 0, 65535, 0x682356b1 },
 };
 
 #endif

@@ -8,14 +8,7 @@
 
 static struct lb_cid_config make_config(__u32 server_id, __u32 nonce)
 {
-	struct lb_cid_config config = {
-		.algorithm = LB_CID_CLEAR,
-		.server_id_length = server_id,
-		.nonce_length = nonce,
-	};
-
-	memset(config.mask, 0xff, server_id);
-	return config;
+	return lb_cid_config_make(server_id, nonce, 0, LB_LENGTH_UNCHECKED);
 }
 
 /* As the data path asks: first the lengths, then the server id. */
@@ -97,18 +90,18 @@ static void described_length(void **state)
 	struct lb_dcid dcid = { .octets = octets, .length = 9, .is_long = 1 };
 
 	(void)state;
-	config.length_check = LB_LENGTH_EQUAL;
+	config = lb_cid_config_make(4, 4, 0, LB_LENGTH_EQUAL);
 	assert_int_equal(lb_cid_check(&config, &dcid), LB_REASON_cid);
 	dcid.length = 10; /* an octet of the server's own that the length leaves out */
 	assert_int_equal(lb_cid_check(&config, &dcid), LB_REASON_hash_wrong_length);
 	dcid.is_long = 0;
 	assert_int_equal(lb_cid_check(&config, &dcid), LB_REASON_cid);
 	dcid.is_long = 1;
-	config.length_check = LB_LENGTH_AT_LEAST;
+	config = lb_cid_config_make(4, 4, 0, LB_LENGTH_AT_LEAST);
 	assert_int_equal(lb_cid_check(&config, &dcid), LB_REASON_cid);
 	octets[0] = 7;
 	assert_int_equal(lb_cid_check(&config, &dcid), LB_REASON_hash_wrong_length);
-	config.length_check = LB_LENGTH_UNCHECKED;
+	config = lb_cid_config_make(4, 4, 0, LB_LENGTH_UNCHECKED);
 	assert_int_equal(lb_cid_check(&config, &dcid), LB_REASON_cid);
 }
 

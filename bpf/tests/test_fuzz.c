@@ -89,14 +89,10 @@ static void mutate(struct frame *frame)
 static struct lb_cid_config random_config(void)
 {
 	__u32 s = 1 + draw(15), n = 4 + draw(16 - s);
-	struct lb_cid_config config = { LB_CID_CLEAR, s, n, draw(3), {} };
+	struct lb_cid_config config = lb_cid_config_make(s, n, draw(2), draw(3));
 
-	memset(config.mask, 0xff, s);
 	if (!draw(8))
 		config.algorithm = LB_CID_UNSET;
-	else if (draw(2))
-		config.algorithm = s + n == LB_SINGLE_PASS_BODY ? LB_CID_SINGLE_PASS :
-								  LB_CID_FOUR_PASS;
 	return config;
 }
 
@@ -130,7 +126,7 @@ static int check(const __u8 *data, __u32 readable, __u32 length)
 	struct lb_dcid dcid;
 
 	if (lb_parse(&pkt, data, end, length) != LB_NEXT) {
-		assert_in_range(pkt.reason, LB_REASON_not_ip, LB_REASON_not_udp);
+		assert_in_range(LB_ROUTE_REASON(pkt.route), LB_REASON_not_ip, LB_REASON_not_udp);
 		return 0;
 	}
 	assert_true((const __u8 *)pkt.ip >= data + 14);
@@ -139,7 +135,7 @@ static int check(const __u8 *data, __u32 readable, __u32 length)
 	assert_true((const __u8 *)pkt.udp + 8 + pkt.payload_length <=
 		    (const __u8 *)pkt.ip + pkt.ip_length);
 	assert_true(pkt.link_length + pkt.ip_length <= length);
-	lb_tuple_hash(&pkt);
+	lb_tuple_hash(pkt.ip, pkt.udp, pkt.end);
 	if (!lb_quic_dcid((const __u8 *)pkt.udp + 8, pkt.payload_length, end, &dcid))
 		return 0;
 	assert_true(dcid.length >= 1);

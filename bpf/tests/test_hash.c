@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * lb/hash.h, lb/table.h and lb/tuple.h against lookup3 written anew in another language.
+ * lb/hash.h, lb/lookup3.h, lb/table.h and lb/tuple.h against the same written anew in another language.
  */
 #include "frame.h"
 
@@ -8,10 +8,12 @@
 
 #include "hash_vectors.h"
 #include "lb/hash.h"
+#include "lb/lookup3.h"
 #include "lb/table.h"
 #include "lb/tuple.h"
 
 #define N_VECTORS (sizeof(hash_vectors) / sizeof(*hash_vectors))
+#define N_FIVE	  (sizeof(five_vectors) / sizeof(*five_vectors))
 #define N_TUPLES  (sizeof(tuple_vectors) / sizeof(*tuple_vectors))
 
 static void words_of_any_number(void **state)
@@ -24,41 +26,90 @@ static void words_of_any_number(void **state)
 
 		assert_non_null(words);
 		memcpy(words, v->words, v->n * sizeof(*words));
-		hash = lb_hash_words(words, v->n, v->seed);
+		hash = lb_lookup3(words, v->n, v->seed);
 		assert_int_equal(hash.first, v->first);
 		assert_int_equal(hash.second, v->second);
 		free(words);
 	}
 }
 
+static void pairs_and_one(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N_FIVE; i++) {
+		const struct five_vector *v = &five_vectors[i];
+		__u64 hash = lb_hash(lb_pair_of(v->words[0], v->words[1]),
+				     lb_pair_of(v->words[2], v->words[3]), v->words[4]);
+
+		assert_int_equal((__u32)hash, v->first);
+		assert_int_equal(hash >> 32, v->second);
+	}
+}
+
 static void buckets_stay_below_the_mask(void **state)
 {
-	struct lb_table_key key = {};
+	__u32 words[LB_KEY_WORDS] = {};
 
 	(void)state;
 	for (__u32 i = 0; i < 1000; i++) {
-		struct lb_hash whole, masked;
+		struct lb_table_key key;
+		struct lb_buckets at;
+		__u64 whole;
 
-		key.word[i % LB_KEY_WORDS] += i;
-		whole = lb_hash_words(key.word, LB_KEY_WORDS, LB_SEED_TABLE);
-		masked = lb_table_buckets(&key, 0xff);
-		assert_int_equal(masked.first, whole.first & 0xff);
-		assert_int_equal(masked.second, whole.second & 0xff);
-		masked = lb_table_buckets(&key, 0);
-		assert_int_equal(masked.first | masked.second, 0);
+		words[i % LB_KEY_WORDS] += i;
+		key = lb_table_key(words);
+		whole = lb_hash(key.first, key.second, key.last);
+		at = lb_table_buckets(&key, 0xff);
+		assert_int_equal(at.first, whole & 0xff);
+		assert_int_equal(at.second, whole >> 40 & 0xff);
+		at = lb_table_buckets(&key, 0);
+		assert_int_equal(at.first | at.second, 0);
+	}
+}
+
+/*
+ * Keys that differ in few bits, as addresses and ports do, spread over both buckets like random ones:
+ * chi-squared of 256 buckets stays within six standard deviations of its mean.
+ */
+static void neighbours_spread(void **state)
+{
+	(void)state;
+	for (int word = 0; word < LB_KEY_WORDS; word++) {
+		for (int shift = 0; shift <= 16; shift += 8) {
+			__u32 count[2][256] = {}, words[LB_KEY_WORDS] = { 10, 20, 30, 40, 50 };
+			double first = 0, second = 0;
+
+			for (__u32 i = 0; i < 65536; i++) {
+				struct lb_table_key key;
+				struct lb_buckets at;
+
+				words[word] = i << shift;
+				key = lb_table_key(words);
+				at = lb_table_buckets(&key, 0xff);
+				count[0][at.first]++;
+				count[1][at.second]++;
+			}
+			for (int i = 0; i < 256; i++) {
+				first += (count[0][i] - 256.0) * (count[0][i] - 256.0) / 256;
+				second += (count[1][i] - 256.0) * (count[1][i] - 256.0) / 256;
+			}
+			assert_true(first < 255 + 6 * 22.6);
+			assert_true(second < 255 + 6 * 22.6);
+		}
 	}
 }
 
 static void slots_of_a_bucket(void **state)
 {
-	struct lb_table_key key = { { 1, 2, 3, 4, 5 } };
+	const __u32 words[LB_KEY_WORDS] = { 1, 2, 3, 4, 5 };
+	struct lb_table_key key = lb_table_key(words);
 	struct lb_bucket bucket = {};
 
 	(void)state;
 	assert_int_equal(lb_bucket_find(&bucket, &key), 0);
 	for (int slot = 0; slot < LB_SLOTS; slot++) {
 		memset(&bucket, 0, sizeof(bucket));
-		memcpy(bucket.slot[slot].key, key.word, sizeof(key.word));
+		memcpy(bucket.slot[slot].key, words, sizeof(words));
 		bucket.slot[slot].value = 7;
 		assert_int_equal(lb_bucket_find(&bucket, &key), 7);
 		for (int word = 0; word < LB_KEY_WORDS; word++) {
@@ -127,7 +178,8 @@ static void tuple_hashes(void **state)
 			assert_int_equal(lb_parse(&pkt, frame.octets, frame.octets + frame.length,
 						  frame.length),
 					 LB_NEXT);
-			assert_int_equal(lb_tuple_hash(&pkt), tuple_vectors[i].hash);
+			assert_int_equal(lb_tuple_hash(pkt.ip, pkt.udp, pkt.end),
+					 tuple_vectors[i].hash);
 		}
 	}
 }
@@ -142,13 +194,15 @@ static void unreadable_tuple(void **state)
 	assert_int_equal(lb_parse(&pkt, frame.octets, frame.octets + frame.length, frame.length),
 			 LB_NEXT);
 	pkt.end = (const __u8 *)pkt.udp + 3;
-	assert_int_equal(lb_tuple_hash(&pkt), 0);
+	assert_int_equal(lb_tuple_hash(pkt.ip, pkt.udp, pkt.end), 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_of_any_number),
+		cmocka_unit_test(pairs_and_one),
+		cmocka_unit_test(neighbours_spread),
 		cmocka_unit_test(buckets_stay_below_the_mask),
 		cmocka_unit_test(slots_of_a_bucket),
 		cmocka_unit_test(empty_slot_is_no_match),

@@ -9,7 +9,7 @@ static void passes(const struct frame *frame, enum lb_reason reason)
 	struct parsed parsed = frame_parse(frame);
 
 	assert_int_equal(parsed.step, LB_PASS);
-	assert_int_equal(parsed.pkt.reason, reason);
+	assert_int_equal(LB_ROUTE_REASON(parsed.pkt.route), reason);
 }
 
 static void is_udp(const struct frame *frame, long ip, long udp, __u32 payload)
@@ -137,7 +137,7 @@ static void truncated_everywhere(void **state)
 		for (__u32 length = 0; length < frames[i].length; length++) {
 			parsed = frame_parse_cut(&frames[i], length);
 			assert_int_equal(parsed.step, LB_PASS);
-			assert_int_equal(parsed.pkt.reason, LB_REASON_malformed);
+			assert_int_equal(LB_ROUTE_REASON(parsed.pkt.route), LB_REASON_malformed);
 		}
 		assert_int_equal(frame_parse(&frames[i]).step, LB_NEXT);
 	}

@@ -2,7 +2,7 @@
 /*
  * The plan: cuckoo tables read by the data path's own reader, Maglev rows, numbers that stay.
  *
- * Links: plan.c table.c rows.c
+ * Links: plan.c plan_cids.c table.c rows.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,11 +20,11 @@
 
 static uint32_t find(const struct lb_bucket *table, uint32_t buckets, const uint32_t *key)
 {
-	const struct lb_table_key *wanted = (const struct lb_table_key *)key;
-	struct lb_hash hash = lb_table_buckets(wanted, buckets - 1);
-	uint32_t value = lb_bucket_find(&table[hash.first], wanted);
+	struct lb_table_key wanted = lb_table_key(key);
+	struct lb_buckets at = lb_table_buckets(&wanted, buckets - 1);
+	uint32_t value = lb_bucket_find(&table[at.first], &wanted);
 
-	return value ? value : lb_bucket_find(&table[hash.second], wanted);
+	return value ? value : lb_bucket_find(&table[at.second], &wanted);
 }
 
 /* Even twice the keys that limits allow must find a place and be found. */

@@ -3,8 +3,8 @@
  * What the BPF programs, the loader and the tests share: map names, keys, values and limits.
  *
  * Every map that an XDP tier reads has the same name, key and value in all three tiers, shaped by
- * what a card takes (nfp's verifier): ARRAY only, value at most 56 octets and key plus value at most
- * 64, a 32-bit word of a value is either data or a counter, and index 0 means "unset" wherever a
+ * what a card takes (nfp's verifier): ARRAY or HASH, value at most 56 octets and key plus value at
+ * most 64, a 32-bit word of a value is either data or a counter, and index 0 means "unset" wherever a
  * number names something. A change of anything here is a change of LB_ABI.
  *
  * Two generations. Everything a packet's route depends on exists twice: user space writes the half
@@ -20,7 +20,7 @@
 
 #define LB_ABI	   1
 #define LB_ABI_DIR "abi1"
-#define LB_MAGIC   0x746e7573u /* "sunt", read as octets: neither 0 nor a small number */
+#define LB_MAGIC   0x32746e73u /* "snt2", read as octets: neither 0 nor a small number */
 
 /* BPF object names hold at most 15 characters. */
 #define LB_MAP_META	    "meta_map"
@@ -34,9 +34,11 @@
 #define LB_MAP_VIP_STATS    "vip_stats"
 #define LB_MAP_SERVER_STATS "server_stats"
 #define LB_MAP_CID_STATS    "cid_stats"
+#define LB_MAP_CONN	    "conn_map" /* offload: encrypted CIDs that user space has decoded */
 #define LB_MAP_EGRESS	    "egress_map" /* host tiers: devices to redirect to */
 #define LB_MAP_CID_KEY	    "cid_key_map" /* host tiers: what decoding takes */
 #define LB_MAP_CID_SEEN	    "cid_seen_map" /* host tiers: when a config last routed a packet */
+#define LB_MAP_CID_SAMPLE   "cid_sample_map" /* host tiers: encrypted CIDs, one a tick */
 #define LB_MAP_TEXT	    "text_map" /* host only: the applied file, for the loader */
 #define LB_MAP_STACK_STATS  "stats" /* TC */
 #define LB_MAP_PEER	    "peer_map" /* decapsulator: balancers it believes */
@@ -57,6 +59,7 @@
 #define LB_NONCE_MAX	   18
 #define LB_BODY_MAX	   19 /* server id and nonce together: a CID of QUIC v1 has 20 octets */
 #define LB_CID_MAX	   20
+#define LB_CID_WORDS	   5
 
 #define LB_SLOTS     2 /* slots a bucket: two of 24 octets are what a card's entry holds */
 #define LB_KEY_WORDS 5
@@ -67,10 +70,13 @@
 #define LB_DEFAULT_VIPS	      64
 #define LB_DEFAULT_POOLS      16
 #define LB_DEFAULT_ROWS	      4096
+#define LB_DEFAULT_KNOWN_CIDS 16384
 #define LB_MAX_SERVERS	      65535
 #define LB_MAX_VIPS	      4095
 #define LB_MAX_POOLS	      4095
 #define LB_MAX_ROWS	      65536
+#define LB_MAX_KNOWN_CIDS     1048576
+#define LB_CID_SAMPLES	      1024 /* a power of two */
 #define LB_MAX_EGRESS	      1024 /* devices that servers are reached through, of two generations */
 
 /* meta_map[0]. A zeroed entry (no magic) is a map that nobody has filled yet. */
@@ -86,17 +92,17 @@ struct lb_meta {
  * the generation, so that a file with another number of rows needs no new maps.
  */
 struct lb_generation {
-	__u32 number; /* counts applies, from 1; 0: unset */
 	__u32 vip_base; /* first bucket in vip_map */
 	__u32 vip_mask; /* buckets - 1 */
 	__u32 sid_base; /* first bucket in sid_map */
 	__u32 sid_mask; /* buckets - 1 */
+	__u32 number; /* counts applies, from 1; 0: unset */
 	__u32 row_base; /* first row in row_map of pool 0 */
-	__u32 row_shift; /* log2 of the rows a pool has */
+	__u32 row_mask; /* rows of a pool - 1 */
 	__u32 server_base; /* server_map entry of server 0, which stays unset */
 	__u32 config_base; /* cid_config_map entry of LB_CID_INDEX(0, 0) */
 	__u32 pad;
-};
+} __attribute__((aligned(8))); /* base and mask are read together */
 
 /*
  * vip_map and sid_map: exact match in two buckets of two slots (cuckoo hashing, lb/table.h), filled
@@ -106,7 +112,7 @@ struct lb_generation {
 struct lb_slot {
 	__u32 key[LB_KEY_WORDS];
 	__u32 value; /* 0: empty */
-};
+} __attribute__((aligned(8)));
 
 struct lb_bucket {
 	struct lb_slot slot[LB_SLOTS];
@@ -153,7 +159,49 @@ struct lb_cid_config {
 	__u8 server_id_length;
 	__u8 nonce_length;
 	__u8 length_check; /* enum lb_length_check */
-	__u32 mask[4]; /* all ones over the server id's octets */
+	__u32 mask[4]; /* all ones over the server id's octets, from the CID's second octet on */
+	/*
+	 * A number for this config, its key and what its server ids stand for: with another file it is
+	 * another one, and then nothing that conn_map was told before matches any more.
+	 */
+	__u32 tag;
+	/*
+	 * What is compared without a key: of a clear config the same as mask; of an encrypted one the whole
+	 * CID, all ones over first octet, server id and nonce.
+	 */
+	__u32 match[LB_CID_WORDS];
+	__u8 cid_length; /* 1 + server_id_length + nonce_length */
+	__u8 least_described; /* 0: unchecked, else cid_length - 1 */
+	__u8 pad[2];
+} __attribute__((aligned(8)));
+
+/*
+ * conn_map, the only HASH: encrypted CIDs and the servers they name, for a card cannot decode them. One
+ * that does not match is passed. Written by user space only, each entry by itself: a CID means the same
+ * in both generations, or its config has another tag in one of them.
+ */
+struct lb_conn_key {
+	__u32 cid[LB_CID_WORDS]; /* under match of lb_cid_config */
+	__u32 config; /* LB_CID_INDEX() */
+	__u32 tag; /* of lb_cid_config */
+};
+
+struct lb_conn {
+	__u32 server; /* number */
+	__u32 pad;
+	__u64 packets; /* counter; a card may have written it, so user space starts it at 0 */
+};
+
+/*
+ * cid_sample_map, at jiffies & (LB_CID_SAMPLES - 1): the first routed packet of an encrypted config in
+ * a tick. A busy CID is met in proportion to its packets. Several CPUs may write one entry at once:
+ * whoever reads it decodes the CID again.
+ */
+struct lb_cid_sample {
+	__u32 config; /* LB_CID_INDEX() */
+	__u32 tag;
+	__u32 tick; /* jiffies, their lower half; config 0: nothing yet */
+	__u32 cid[LB_CID_WORDS]; /* as it lay in the packet; octets behind the CID are the packet's */
 };
 
 enum lb_mode {
@@ -171,9 +219,10 @@ struct lb_server {
 	__u32 destination[4]; /* of the outer header; IPv4 in word 0 */
 	__u32 source[4];
 	__u8 mode; /* enum lb_mode */
-	__u8 pad;
-	__u16 checksum; /* LB_MODE_IPIP4: one's complement sum of source and destination, not inverted */
-};
+	__u8 outer_length; /* of the header that the mode puts in front: 0, 20 or 40 */
+	__u16 checksum; /* LB_MODE_IPIP4: one's complement sum of addresses and DF, not inverted */
+	__u32 spare;
+} __attribute__((aligned(8)));
 
 /* Every counter, XDP and TC. Counter maps are ARRAY on a card and PERCPU_ARRAY on the host. */
 struct lb_count {
@@ -205,5 +254,6 @@ LB_ASSERT_ENTRY(__u32, struct lb_bucket);
 LB_ASSERT_ENTRY(__u32, struct lb_cid_config);
 LB_ASSERT_ENTRY(__u32, struct lb_server);
 LB_ASSERT_ENTRY(__u32, struct lb_count);
+LB_ASSERT_ENTRY(struct lb_conn_key, struct lb_conn);
 
 #endif

@@ -9,6 +9,31 @@
 
 #define LB_INLINE inline __attribute__((always_inline))
 
+/*
+ * In line on the host; on a card, which takes a fixed number of instructions, a function of its own: there
+ * once, and with a small stack frame, for there only the last 64 octets of a frame are cheap to reach. At
+ * most five arguments. Likewise a loop, unrolled on the host.
+ */
+#ifndef LB_SUB
+#define LB_SUB LB_INLINE
+#endif
+
+/* 1: so short a program that the verifier may walk it more than once for different constants. */
+#ifndef LB_FEW_WAYS
+#define LB_FEW_WAYS 0
+#endif
+
+/*
+ * Whether n octets at p can be read, where an earlier step has made sure of it already. The verifier
+ * remembers that with the pointer, so a card, which has no instruction to spare, does not ask again.
+ */
+#ifndef LB_STILL_READABLE
+#define LB_STILL_READABLE(end, p, n) ((const __u8 *)(p) + (n) <= (const __u8 *)(end))
+#endif
+
+/* Two words at once, wherever they are declared as words. */
+typedef __u64 __attribute__((may_alias)) lb_pair;
+
 #ifndef LB_LIKELY
 #define LB_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define LB_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -30,6 +55,30 @@ static LB_INLINE __u32 lb_load32(const void *p)
 #endif
 }
 
+static LB_INLINE __u32 lb_load16(const void *p)
+{
+#ifdef __bpf__
+	return *(const __u16 *)p;
+#else
+	__u16 half;
+
+	__builtin_memcpy(&half, p, sizeof(half));
+	return half;
+#endif
+}
+
+static LB_INLINE __u64 lb_load64(const void *p)
+{
+#ifdef __bpf__
+	return *(const __u64 *)p;
+#else
+	__u64 words;
+
+	__builtin_memcpy(&words, p, sizeof(words));
+	return words;
+#endif
+}
+
 /*
  * Hides where a value came from, so that clang keeps one comparison of a sum of differences instead
  * of a branch a word: each branch would be one more path for the verifier to walk.
@@ -42,7 +91,7 @@ static LB_INLINE __u32 lb_load32(const void *p)
  */
 static LB_INLINE __u32 lb_forget(__u32 x, __u32 any)
 {
-#ifdef __bpf__
+#if defined(__bpf__) && !LB_FEW_WAYS
 	asm volatile("%1 ^= %1\n\t%0 += %1" : "+r"(x), "+r"(any));
 #else
 	(void)any;
@@ -57,6 +106,9 @@ static LB_INLINE __u32 lb_forget(__u32 x, __u32 any)
 #else
 #define LB_UNROLL
 #define LB_NO_UNROLL
+#endif
+#ifndef LB_LOOP
+#define LB_LOOP LB_UNROLL
 #endif
 
 /* Host order to network order and back; the constant form serves case labels. */

@@ -27,13 +27,9 @@ static LB_INLINE int lb_cid_length_fits(const struct lb_cid_config *config,
 					const struct lb_dcid *dcid)
 {
 	__u32 described = dcid->octets[0] & 0x1f;
-	__u32 body = config->server_id_length + config->nonce_length;
-
-	if (config->length_check == LB_LENGTH_UNCHECKED)
-		return 1;
-	if (described < body)
+	if (described < config->least_described)
 		return 0;
-	return config->length_check == LB_LENGTH_AT_LEAST || !dcid->is_long ||
+	return config->length_check != LB_LENGTH_EQUAL || !dcid->is_long ||
 	       described == dcid->length - 1;
 }
 
@@ -43,7 +39,7 @@ static LB_INLINE enum lb_reason lb_cid_check(const struct lb_cid_config *config,
 {
 	if (config->algorithm == LB_CID_UNSET)
 		return LB_REASON_hash_unknown_config;
-	if (dcid->length < 1u + config->server_id_length + config->nonce_length)
+	if (dcid->length < config->cid_length)
 		return LB_REASON_hash_short_dcid;
 	return lb_cid_length_fits(config, dcid) ? LB_REASON_cid : LB_REASON_hash_wrong_length;
 }
@@ -92,5 +88,31 @@ static LB_INLINE enum lb_reason lb_cid_server_id(const struct lb_cid_config *con
 		words[i] &= config->mask[i];
 	return LB_REASON_cid;
 }
+
+#ifndef __bpf__
+/*
+ * A config as the data path reads it, from the lengths of server id and nonce, whether there is a key, and
+ * what the first octet's length has to say. The tag is whoever's who knows the server ids.
+ */
+static inline struct lb_cid_config lb_cid_config_make(__u32 server_id, __u32 nonce, int keyed,
+						      enum lb_length_check check)
+{
+	__u32 body = server_id + nonce;
+	struct lb_cid_config config = {
+		.algorithm = !keyed			 ? LB_CID_CLEAR :
+			     body == LB_SINGLE_PASS_BODY ? LB_CID_SINGLE_PASS :
+							   LB_CID_FOUR_PASS,
+		.server_id_length = (__u8)server_id,
+		.nonce_length = (__u8)nonce,
+		.length_check = (__u8)check,
+		.cid_length = (__u8)(1 + body),
+		.least_described = check == LB_LENGTH_UNCHECKED ? 0 : (__u8)body,
+	};
+
+	__builtin_memset(config.mask, 0xff, server_id);
+	__builtin_memset(config.match, 0xff, keyed ? 1 + body : server_id);
+	return config;
+}
+#endif
 
 #endif

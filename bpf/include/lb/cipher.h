@@ -46,13 +46,8 @@ struct lb_cid_half {
 
 static LB_INLINE __u64 lb_load64_be(const __u8 *p)
 {
-	__u64 words;
+	__u64 words = lb_load64(p);
 
-#ifdef __bpf__
-	words = *(const __u64 *)p;
-#else
-	__builtin_memcpy(&words, p, sizeof(words));
-#endif
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 	words = __builtin_bswap64(words);
 #endif

@@ -23,8 +23,10 @@
 	X(no_next_hop, PASS, "the way to the server (egress, MAC address) is not known")           \
 	X(ttl_expired, PASS, "TTL or hop limit would reach zero")                                  \
 	X(needs_key, PASS, "an encrypted connection ID, which this tier cannot decode")            \
+	X(short_packet, PASS, "too short for the connection ID to be compared in whole words")     \
 	X(no_headroom, PASS, "no room for the outer header, before the frame or in its length")    \
 	X(cid, FORWARD, "by the server id in the connection ID")                                   \
+	X(known_cid, FORWARD, "by an encrypted connection ID that user space has decoded before")  \
 	X(hash_no_dcid, FORWARD, "by the 4-tuple: no connection ID, or it runs past the datagram") \
 	X(hash_reserved_config, FORWARD, "by the 4-tuple: config id 7, which names no config")     \
 	X(hash_unknown_config, FORWARD, "by the 4-tuple: no config has this id")                   \

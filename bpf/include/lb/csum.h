@@ -8,6 +8,8 @@
 
 #include "lb/bytes.h"
 
+#define LB_IPV4_DF 0x4000 /* every outer header of ours says: do not fragment */
+
 static LB_INLINE __u32 lb_csum_word(__u32 word)
 {
 	return (word & 0xffff) + (word >> 16);

@@ -12,7 +12,6 @@
 #include "lb/tuple.h"
 
 #define LB_OUTER_TTL 64
-#define LB_IPV4_DF   0x4000
 
 static LB_INLINE void lb_store32(void *p, __u32 word)
 {
@@ -24,159 +23,186 @@ static LB_INLINE void lb_store16(void *p, __u16 half)
 	*(__u16 *)p = half;
 }
 
-/* at: where the link header begins. type: EtherType of what follows it, host order. */
-static LB_INLINE int lb_write_link(__u8 *at, const void *end, const struct lb_pkt *pkt,
-				   const struct lb_server *server, __u32 link_length, __u16 type)
+/* What an outer header takes over from the inner one, and whose it is. */
+struct lb_inner {
+	__u32 traffic_class; /* DSCP and ECN */
+	__u32 length; /* of the IP packet */
+	__u32 protocol; /* its number in an outer header */
+};
+
+/* An address, in pairs of words. */
+static LB_INLINE void lb_copy16(__u8 *to, const __u32 *from)
+{
+	((lb_pair *)to)[0] = ((const lb_pair *)from)[0];
+	((lb_pair *)to)[1] = ((const lb_pair *)from)[1];
+}
+
+/*
+ * data: the new frame; its link header has link_length octets, and the old one lies `outer` octets
+ * further on. VLAN tags are moved with the octets behind them, which whoever comes next writes over.
+ */
+static LB_INLINE void lb_write_link(__u8 *data, const struct lb_server *server, __u32 outer)
 {
 	const __u32 *mac = (const __u32 *)server->destination_mac;
+	__u64 tags = lb_load64(data + outer + 12);
 
-	if (at + LB_ETH_LENGTH + 8 > (__u8 *)end)
-		return 0;
-	lb_store32(at, mac[0]);
-	lb_store32(at + 4, mac[1]);
-	lb_store32(at + 8, mac[2]);
-	if (link_length < LB_ETH_LENGTH + 4) {
-		lb_store16(at + 12, LB_BE16(type));
-		return 1;
-	}
-	lb_store32(at + 12, pkt->vlan[0]);
-	if (link_length < LB_ETH_LENGTH + 8) {
-		lb_store16(at + 16, LB_BE16(type));
-		return 1;
-	}
-	lb_store32(at + 16, pkt->vlan[1]);
-	lb_store16(at + 20, LB_BE16(type));
-	return 1;
+	*(lb_pair *)data = *(const lb_pair *)mac;
+	lb_store32(data + 8, mac[2]);
+	*(lb_pair *)(data + 12) = tags;
 }
 
 /*
  * The tunnel takes over DSCP and ECN (RFC 6040 section 4.1, normal mode; RFC 2983, uniform). DF is
  * always set, as RFC 2003 allows, and so the identification may be zero (RFC 6864).
  */
-static LB_INLINE void lb_write_ipv4(__u8 *at, const struct lb_pkt *pkt,
+static LB_INLINE void lb_write_ipv4(__u8 *at, const struct lb_inner *inner,
 				    const struct lb_server *server)
 {
-	__u32 first =
-		LB_BE32(0x45000000 | pkt->traffic_class << 16 | (pkt->ip_length + LB_IPV4_LENGTH));
-	__u32 inner = pkt->ip_version == 4 ? LB_PROTO_IPIP : LB_PROTO_IPV6;
-	__u32 third = LB_BE32(LB_OUTER_TTL << 24 | inner << 16);
-	__u32 sum = lb_csum_word(first) + LB_CONST16(LB_IPV4_DF) + lb_csum_word(third) +
-		    server->checksum;
+	__u32 type_of_service = LB_BE16(0x4500 | inner->traffic_class);
+	__u32 length = LB_BE16(inner->length + LB_IPV4_LENGTH);
+	__u32 hops = LB_BE16(LB_OUTER_TTL << 8 | inner->protocol);
+	__u32 sum = server->checksum + type_of_service + length + hops;
 
-	lb_store32(at, first);
+	lb_store16(at, type_of_service);
+	lb_store16(at + 2, length);
 	lb_store32(at + 4, LB_BE32(LB_IPV4_DF));
-	lb_store32(at + 8, third);
+	lb_store16(at + 8, hops);
 	lb_store16(at + 10, ~lb_csum_fold(sum));
 	lb_store32(at + 12, server->source[0]);
 	lb_store32(at + 16, server->destination[0]);
 }
 
-/* The flow label carries the inner flow's entropy to whoever spreads load behind us (RFC 6438). */
-static LB_INLINE void lb_write_ipv6(__u8 *at, const struct lb_pkt *pkt,
+/* flow: the flow label. */
+static LB_INLINE void lb_write_ipv6(__u8 *at, const struct lb_inner *inner,
 				    const struct lb_server *server, __u32 flow)
 {
-	__u32 inner = pkt->ip_version == 4 ? LB_PROTO_IPIP : LB_PROTO_IPV6;
-
-	lb_store32(at, LB_BE32(6u << 28 | pkt->traffic_class << 20 | (flow & 0xfffff)));
-	lb_store32(at + 4, LB_BE32(pkt->ip_length << 16 | inner << 8 | LB_OUTER_TTL));
-	LB_UNROLL
-	for (int i = 0; i < 4; i++) {
-		lb_store32(at + 8 + 4 * i, server->source[i]);
-		lb_store32(at + 24 + 4 * i, server->destination[i]);
-	}
-}
-
-/* One hop less for the packet that goes into the tunnel, as for any forwarded one (RFC 2003). */
-static LB_INLINE void lb_decrement_ttl(__u8 *ip, __u32 ip_version)
-{
-	__u16 before, after;
-
-	if (ip_version == 6) {
-		ip[7]--;
-		return;
-	}
-	before = *(__u16 *)(ip + 8);
-	ip[8]--;
-	after = *(__u16 *)(ip + 8);
-	lb_store16(ip + 10, lb_csum_replace(*(__u16 *)(ip + 10), before, after));
-}
-
-static LB_INLINE __u32 lb_outer_length(const struct lb_server *server)
-{
-	if (server->mode == LB_MODE_IPIP4)
-		return LB_IPV4_LENGTH;
-	if (server->mode == LB_MODE_IPIP6)
-		return LB_IPV6_LENGTH;
-	return 0;
+	lb_store32(at, LB_BE32(6u << 28 | inner->traffic_class << 20 | flow));
+	lb_store32(at + 4, LB_BE32(inner->length << 16 | inner->protocol << 8 | LB_OUTER_TTL));
+	lb_copy16(at + 8, server->source);
+	lb_copy16(at + 24, server->destination);
 }
 
 /*
- * The frame has been moved: write what stands in front of the packet, and its TTL. Each branch asks
- * for its own octets: user space may change a map's value between two reads of the mode, so the
- * length of the outer header is read once and everything follows from it.
+ * One hop less, as for any forwarded packet, also for the one that goes into the tunnel (RFC 2003). The
+ * TTL is the upper half of its word, so the checksum goes up by 0x0100 (RFC 1624).
  */
-static LB_INLINE int lb_rewrite(struct xdp_md *ctx, const struct lb_pkt *pkt,
-				const struct lb_server *server, __u32 link_length, __u32 outer,
-				__u32 flow)
+static LB_INLINE void lb_decrement_ttl(__u8 *ip)
+{
+	__u32 sum = *(__u16 *)(ip + 10) + LB_CONST16(0x0100);
+
+	ip[8]--;
+	lb_store16(ip + 10, sum + ((sum + 1) >> 16));
+}
+
+/* Of the whole packet. */
+static LB_INLINE __u32 lb_ip_length(const __u8 *ip, __u32 ip_version)
+{
+	return ip_version == 4 ? lb_read16(ip + 2) : lb_read16(ip + 4) + LB_IPV6_LENGTH;
+}
+
+/* ip: the packet's own header, readable. Takes a hop off it. */
+static LB_INLINE void lb_enter(__u8 *ip, __u32 ip_version, struct lb_inner *inner)
+{
+	inner->length = lb_ip_length(ip, ip_version);
+	if (ip_version == 4) {
+		inner->traffic_class = ip[1];
+		inner->protocol = LB_PROTO_IPIP;
+		lb_decrement_ttl(ip);
+	} else {
+		inner->traffic_class = (lb_read16(ip) >> 4) & 0xff;
+		inner->protocol = LB_PROTO_IPV6;
+		ip[7]--;
+	}
+}
+
+/*
+ * The frame has been moved: write what stands in front of the packet, and its TTL. What was known of the
+ * packet is read anew rather than kept. User space may change a map's value between two reads, so the
+ * length of the outer header is read once and everything follows from it. type_at: where the EtherType
+ * stands.
+ */
+static LB_INLINE int lb_rewrite(struct xdp_md *ctx, const struct lb_server *server, __u32 type_at,
+				__u32 outer, __u32 ip_version, __u32 flow)
 {
 	__u8 *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	__u16 type = pkt->ip_version == 4 ? LB_ETHERTYPE_IPV4 : LB_ETHERTYPE_IPV6;
-	__u8 *ip = data + link_length;
+	__u8 *link_end = data + type_at, *ip = link_end + 2, *inner_ip;
+	struct lb_inner inner;
 
-	if (outer == LB_IPV4_LENGTH) {
-		if (ip + LB_IPV4_LENGTH + LB_IPV4_LENGTH > end)
-			return 0;
-		type = LB_ETHERTYPE_IPV4;
-		lb_write_ipv4(ip, pkt, server);
-		ip += LB_IPV4_LENGTH;
-	} else if (outer == LB_IPV6_LENGTH) {
-		if (ip + LB_IPV6_LENGTH + LB_IPV4_LENGTH > end)
-			return 0;
-		type = LB_ETHERTYPE_IPV6;
-		lb_write_ipv6(ip, pkt, server, flow);
-		ip += LB_IPV6_LENGTH;
-	} else if (ip + LB_IPV4_LENGTH > end) {
+	/* Else clang knows what the verifier does not: where this can be read, the outer header can. */
+	type_at += outer;
+	LB_OPAQUE(type_at);
+	inner_ip = data + type_at + 2;
+	if (data + LB_ETH_LENGTH + 6 > end || data + outer + LB_ETH_LENGTH + 6 > end ||
+	    ip + LB_IPV4_LENGTH > end || inner_ip + LB_IPV4_LENGTH > end)
 		return 0;
+	lb_write_link(data, server, outer);
+	lb_enter(inner_ip, ip_version, &inner);
+	if (outer == LB_IPV4_LENGTH) {
+		lb_store16(link_end, LB_CONST16(LB_ETHERTYPE_IPV4));
+		lb_write_ipv4(ip, &inner, server);
+	} else if (outer == LB_IPV6_LENGTH) {
+		if (ip + LB_IPV6_LENGTH > end)
+			return 0;
+		lb_store16(link_end, LB_CONST16(LB_ETHERTYPE_IPV6));
+		lb_write_ipv6(ip, &inner, server, flow);
+	} else if (LB_MAY_REDIRECT) {
+		/* Where tags were taken off, the type has another place. */
+		lb_store16(link_end, ip_version == 4 ? LB_CONST16(LB_ETHERTYPE_IPV4) :
+						       LB_CONST16(LB_ETHERTYPE_IPV6));
 	}
-	lb_decrement_ttl(ip, pkt->ip_version);
-	return lb_write_link(data, end, pkt, server, link_length, type);
+	return 1;
 }
 
+/* An XDP verdict, or why the packet was left as it was: LB_LEFT() of a reason. */
+#define LB_LEFT(reason)	  ((reason) << 8)
+#define LB_LEFT_WHY(sent) ((sent) >> 8)
+
 /*
- * pkt->server is chosen. VLAN tags stay on a frame that leaves where it came in; a redirected one
+ * ip, udp: of the packet in ctx. VLAN tags stay on a frame that leaves where it came in; a redirected one
  * loses them, for user space resolves no VLAN interface as an egress.
  */
-static LB_INLINE enum lb_step lb_forward(struct xdp_md *ctx, struct lb_pkt *pkt)
+static LB_SUB __u32 lb_send(struct xdp_md *ctx, const struct lb_server *server, const __u8 *ip,
+			    const __u8 *udp, __u32 shape)
 {
-	__u32 key = pkt->generation->server_base + pkt->server, flow = 0;
-	const struct lb_server *server = bpf_map_lookup_elem(&server_map, &key);
-	__u32 link_length = pkt->link_length, outer;
+	__u32 type_at = LB_SHAPE_TYPE_AT(shape), ip_version = LB_SHAPE_VERSION(shape);
+	__u32 mode_and_outer = lb_load16(&server->mode), outer = mode_and_outer >> 8 & 63;
+	__u32 left = type_at, flow = 0, verdict = XDP_TX;
 	int shift;
 
-	if (!server || server->mode == LB_MODE_UNSET)
-		return lb_pass(pkt, LB_REASON_no_next_hop);
-	if (pkt->ttl <= 1)
-		return lb_pass(pkt, LB_REASON_ttl_expired);
-	pkt->verdict = XDP_TX;
-	if (server->egress) {
-		pkt->verdict = lb_redirect(server->egress);
-		if (pkt->verdict != XDP_REDIRECT)
-			return lb_pass(pkt, LB_REASON_no_next_hop);
-		link_length = LB_ETH_LENGTH;
-	}
-	outer = lb_outer_length(server);
+	if (!mode_and_outer)
+		return LB_LEFT(LB_REASON_no_next_hop);
+	if (LB_SHAPE_TTL(shape) <= 1)
+		return LB_LEFT(LB_REASON_ttl_expired);
 	/* Only a virtual link hands over frames that large, unsegmented. */
-	if (pkt->ip_length + outer > 0xffff)
-		return lb_pass(pkt, LB_REASON_no_headroom);
+	if (LB_MAY_REDIRECT && lb_ip_length(ip, ip_version) + outer > 0xffff)
+		return LB_LEFT(LB_REASON_no_headroom);
 	if (outer == LB_IPV6_LENGTH)
-		flow = lb_tuple_hash(pkt);
-
-	shift = pkt->link_length - link_length - outer;
+		flow = lb_flow_label(ip, udp);
+	if (LB_MAY_REDIRECT && server->egress) {
+		verdict = lb_redirect(server->egress);
+		if (verdict != XDP_REDIRECT)
+			return LB_LEFT(LB_REASON_no_next_hop);
+		left = LB_ETH_LENGTH - 2;
+	}
+	shift = type_at - left - outer;
 	if (shift && bpf_xdp_adjust_head(ctx, shift))
-		return lb_pass(pkt, LB_REASON_no_headroom);
-	if (!lb_rewrite(ctx, pkt, server, link_length, outer, flow))
-		pkt->verdict = XDP_ABORTED;
-	return LB_DONE;
+		return LB_LEFT(LB_REASON_no_headroom);
+	if (!lb_rewrite(ctx, server, left, outer, ip_version, flow))
+		return XDP_ABORTED;
+	return verdict;
+}
+
+/* A server is chosen. */
+static LB_INLINE void lb_forward(struct xdp_md *ctx, struct lb_pkt *pkt)
+{
+	__u32 key = pkt->generation->server_base + LB_ROUTE_SERVER(pkt->route), sent;
+	const struct lb_server *server = bpf_map_lookup_elem(&server_map, &key);
+
+	sent = server ? lb_send(ctx, server, pkt->ip, pkt->udp, pkt->shape) :
+			LB_LEFT(LB_REASON_no_next_hop);
+	pkt->verdict = sent;
+	if (LB_LEFT_WHY(sent))
+		lb_pass(pkt, LB_LEFT_WHY(sent));
 }
 
 #endif

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Every map of the data path, once. The tier's profile widens counters to one a CPU and adds the
- * redirect map; nothing else differs. The loader sets max_entries before it creates them.
+ * redirect map; nothing else differs. The loader sets max_entries before it creates them. Compiled for
+ * the host, the same names are tables in memory (lb/maps_host.h).
  */
 #ifndef LB_MAPS_H
 #define LB_MAPS_H
 
-#include <linux/bpf.h>
-#include <bpf/bpf_helpers.h>
-
 #include "lb/abi.h"
 #include "lb/cipher.h"
 #include "lb/profile.h"
+
+#ifndef __bpf__
+#include "lb/maps_host.h"
+#else
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
 
 #if LB_MAY_PERCPU
 #define LB_COUNTER_MAP BPF_MAP_TYPE_PERCPU_ARRAY
@@ -45,31 +49,83 @@ LB_MAP(cid_stats, LB_COUNTER_MAP, struct lb_count, 1);
 #if LB_MAY_AES
 LB_MAP(cid_key_map, BPF_MAP_TYPE_ARRAY, struct lb_cid_key, 2);
 LB_MAP(cid_seen_map, BPF_MAP_TYPE_ARRAY, __u64, 1); /* jiffies */
+LB_MAP(cid_sample_map, BPF_MAP_TYPE_ARRAY, struct lb_cid_sample, LB_CID_SAMPLES);
 
 static __always_inline const struct lb_cid_key *lb_cid_key(__u32 index)
 {
 	return bpf_map_lookup_elem(&cid_key_map, &index);
 }
 
-/* One store a packet, shared by all CPUs: only its age counts, and bpf_jiffies64() costs nothing. */
-static __always_inline void lb_cid_seen(__u32 index)
+/* QUIC packets are longer, for 16 octets of each authenticate it: one comparison for all five words. */
+static __noinline void lb_cid_sample(__u32 index, __u32 tag, __u32 tick, const __u32 *cid,
+				     const void *end)
+{
+	__u32 slot = tick & (LB_CID_SAMPLES - 1);
+	struct lb_cid_sample *sample = bpf_map_lookup_elem(&cid_sample_map, &slot);
+
+	if (!sample || cid + LB_CID_WORDS > (const __u32 *)end)
+		return;
+	sample->config = index;
+	sample->tag = tag;
+	sample->tick = tick;
+	for (int i = 0; i < LB_CID_WORDS; i++)
+		sample->cid[i] = cid[i];
+}
+
+/*
+ * When a config last routed a packet: one store a tick, shared by all CPUs, for only its age counts,
+ * and bpf_jiffies64() costs nothing. config: LB_CID_INDEX(). An encrypted CID is a sample then, too.
+ */
+static __always_inline void lb_cid_seen(__u32 index, const struct lb_cid_config *config,
+					const void *cid, const void *end)
 {
 	__u64 *seen = bpf_map_lookup_elem(&cid_seen_map, &index);
 	__u64 now = bpf_jiffies64();
 
-	if (seen && *seen != now)
-		*seen = now;
+	if (!seen || *seen == now)
+		return;
+	*seen = now;
+	if (config->algorithm != LB_CID_CLEAR)
+		lb_cid_sample(index, config->tag, (__u32)now, cid, end);
+}
+
+static __always_inline __u32 lb_known_server(const struct lb_conn_key *key)
+{
+	(void)key;
+	return 0;
 }
 #else
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct lb_conn_key);
+	__type(value, struct lb_conn);
+	__uint(max_entries, 2);
+} conn_map SEC(".maps");
+
+/* The server's number, 0: nobody has told us of this CID. */
+static __always_inline __u32 lb_known_server(const struct lb_conn_key *key)
+{
+	struct lb_conn *conn = bpf_map_lookup_elem(&conn_map, key);
+
+	if (!conn)
+		return 0;
+	__sync_fetch_and_add(&conn->packets, 1);
+	return conn->server;
+}
+
 static __always_inline const struct lb_cid_key *lb_cid_key(__u32 index)
 {
 	(void)index;
 	return 0;
 }
 
-static __always_inline void lb_cid_seen(__u32 index)
+static __always_inline void lb_cid_seen(__u32 index, const struct lb_cid_config *config,
+					const void *cid, const void *end)
 {
 	(void)index;
+	(void)config;
+	(void)cid;
+	(void)end;
 }
 #endif
 
@@ -95,7 +151,7 @@ static __always_inline int lb_redirect(__u32 ifindex)
 #endif
 
 /* A card counts atomically and may not store into a value; on the host each CPU has its own. */
-static __always_inline void lb_count(void *map, __u32 key, __u32 octets)
+static LB_SUB void lb_count(void *map, __u32 key, __u32 octets)
 {
 	struct lb_count *count = bpf_map_lookup_elem(map, &key);
 
@@ -106,8 +162,10 @@ static __always_inline void lb_count(void *map, __u32 key, __u32 octets)
 		count->octets += octets;
 	} else {
 		__sync_fetch_and_add(&count->packets, 1);
-		__sync_fetch_and_add(&count->octets, octets);
+		/* What it knows to have 16 bits, a card adds with half the instructions. */
+		__sync_fetch_and_add(&count->octets, octets & 0xffff);
 	}
 }
 
+#endif /* __bpf__ */
 #endif

@@ -35,12 +35,25 @@ enum {
 };
 
 /* A packet may carry each kind once and destination options twice; nobody sends more than a few. */
+#ifndef LB_MAX_EXTENSIONS
 #define LB_MAX_EXTENSIONS 6
+#endif
+/*
+ * What is not looked at on a card: datagrams that are too short to compare connection IDs in whole words.
+ * QUIC's own are longer (RFC 9000 section 10.3.3).
+ */
+#ifndef LB_MIN_PAYLOAD
+#define LB_MIN_PAYLOAD 0
+#endif
 #define LB_MAX_IP_HEADERS 511 /* octets, IPv6 header and extensions: one less than a power of 2 */
 
 static LB_INLINE __u32 lb_read16(const __u8 *p)
 {
+#ifdef __bpf__
+	return LB_BE16(*(const __u16 *)p);
+#else
 	return (__u32)p[0] << 8 | p[1];
+#endif
 }
 
 /* 1 if equal, else 0, without a branch; both below 2^31. */
@@ -49,79 +62,107 @@ static LB_INLINE __u32 lb_equal(__u32 a, __u32 b)
 	return ((a ^ b) - 1) >> 31;
 }
 
+/* type: as it lies in the frame. */
 static LB_INLINE __u32 lb_is_vlan(__u32 type)
 {
-	return lb_equal(type, LB_ETHERTYPE_VLAN) | lb_equal(type, LB_ETHERTYPE_QINQ);
+	return lb_equal(type, LB_CONST16(LB_ETHERTYPE_VLAN)) |
+	       lb_equal(type, LB_CONST16(LB_ETHERTYPE_QINQ));
+}
+
+static LB_INLINE int lb_is_tag(__u32 type)
+{
+	return type == LB_CONST16(LB_ETHERTYPE_VLAN) || type == LB_CONST16(LB_ETHERTYPE_QINQ);
 }
 
 /*
- * Ethernet and up to two tags. Sets pkt->ip to what follows; *type: its EtherType, host order.
- *
- * The tags are counted, not branched on: the verifier then walks the rest of the program once, with
- * an unknown link length, and not once for each number of tags.
+ * How many tags there are, by arithmetic: the verifier then walks the rest of the program once, with an
+ * unknown link length, and not once for each number of tags. *type: as lb_parse_link() wants it.
  */
+static LB_INLINE __u32 lb_count_tags(const __u8 *data, __u32 *type)
+{
+	__u32 first = lb_is_vlan(lb_load16(data + 12));
+	__u32 second = first & lb_is_vlan(lb_load16(data + 16));
+
+	LB_OPAQUE(first);
+	LB_OPAQUE(second);
+	*type = lb_load16(data + 12);
+	if (first)
+		*type = lb_load16(data + 16);
+	if (second)
+		*type = lb_load16(data + 20);
+	return first + second;
+}
+
+/* The same by branches: less for a card to hold, and there is little behind them to walk twice. */
+static LB_INLINE __u32 lb_find_tags(const __u8 *data, __u32 *type)
+{
+	*type = lb_load16(data + 12);
+	if (!lb_is_tag(*type))
+		return 0;
+	*type = lb_load16(data + 16);
+	if (!lb_is_tag(*type))
+		return 1;
+	*type = lb_load16(data + 20);
+	return 2;
+}
+
+/* Ethernet and up to two tags. Sets pkt->ip to what follows; *type: its EtherType as it lies there. */
 static LB_INLINE enum lb_step lb_parse_link(struct lb_pkt *pkt, const void *data, __u32 *type)
 {
 	const __u8 *pos = data;
-	__u32 first, second;
+	__u32 tags;
 
 	if (pos + LB_ETH_LENGTH + 8 > (const __u8 *)pkt->end)
 		return lb_pass(pkt, LB_REASON_malformed);
-	first = lb_is_vlan(lb_read16(pos + 12));
-	second = first & lb_is_vlan(lb_read16(pos + 16));
-	LB_OPAQUE(first);
-	LB_OPAQUE(second);
+	tags = LB_FEW_WAYS ? lb_find_tags(pos, type) : lb_count_tags(pos, type);
 	pkt->vlan[0] = lb_load32(pos + 12);
 	pkt->vlan[1] = lb_load32(pos + 16);
-	pkt->link_length = LB_ETH_LENGTH + ((first + second) << 2);
+	pkt->link_length = LB_ETH_LENGTH + (tags << 2);
 	pos += pkt->link_length;
 	if (pos > (const __u8 *)pkt->end)
 		return lb_pass(pkt, LB_REASON_malformed);
-	*type = lb_read16((const __u8 *)data + 12);
-	if (first)
-		*type = lb_read16((const __u8 *)data + 16);
-	if (second)
-		*type = lb_read16((const __u8 *)data + 20);
 	pkt->ip = pos;
 	return LB_NEXT;
 }
 
-/* pos: UDP header. length: octets that the IP packet has left for it. */
-static LB_INLINE enum lb_step lb_parse_udp(struct lb_pkt *pkt, const __u8 *pos, __u32 length)
+/* header: octets of the IP header and its extensions. */
+static LB_INLINE enum lb_step lb_parse_udp(struct lb_pkt *pkt, __u32 header)
 {
-	__u32 stated;
+	const __u8 *pos = (const __u8 *)pkt->ip + header, *end = pkt->end;
+	__u32 stated, least = LB_MIN_PAYLOAD;
 
-	if (pos + LB_UDP_LENGTH > (const __u8 *)pkt->end || length < LB_UDP_LENGTH)
+	if (pos + LB_UDP_LENGTH > (const __u8 *)pkt->end)
 		return lb_pass(pkt, LB_REASON_malformed);
 	stated = lb_read16(pos + 4);
-	if (stated < LB_UDP_LENGTH || stated > length)
+	if (stated < LB_UDP_LENGTH || stated > pkt->ip_length - header)
 		return lb_pass(pkt, LB_REASON_malformed);
 	pkt->udp = pos;
 	pkt->payload_length = stated - LB_UDP_LENGTH;
+	if (least && (pkt->payload_length < least || pos + LB_UDP_LENGTH + least > end))
+		return lb_pass(pkt, LB_REASON_short_packet);
 	return LB_NEXT;
 }
 
-static LB_INLINE enum lb_step lb_parse_ipv4(struct lb_pkt *pkt)
+static LB_INLINE enum lb_step lb_parse_ipv4(struct lb_pkt *pkt, __u32 *header)
 {
 	const __u8 *pos = pkt->ip;
-	__u32 header;
 
 	if (pos + LB_IPV4_LENGTH > (const __u8 *)pkt->end)
 		return lb_pass(pkt, LB_REASON_malformed);
-	header = (pos[0] & 0x0f) << 2;
-	if (pos[0] >> 4 != 4 || header < LB_IPV4_LENGTH)
+	*header = (pos[0] & 0x0f) << 2;
+	if (pos[0] >> 4 != 4 || *header < LB_IPV4_LENGTH)
 		return lb_pass(pkt, LB_REASON_malformed);
 	pkt->ip_version = 4;
 	pkt->traffic_class = pos[1];
 	pkt->ip_length = lb_read16(pos + 2);
 	pkt->ttl = pos[8];
-	if (pkt->ip_length < header || pkt->ip_length > pkt->frame_length - pkt->link_length)
+	if (pkt->ip_length < *header || pkt->ip_length > pkt->frame_length - pkt->link_length)
 		return lb_pass(pkt, LB_REASON_malformed);
 	if (pos[9] != LB_PROTO_UDP)
 		return lb_pass(pkt, LB_REASON_not_udp);
-	if (lb_read16(pos + 6) & LB_IPV4_FRAGMENT)
+	if (lb_load16(pos + 6) & LB_CONST16(LB_IPV4_FRAGMENT))
 		return lb_pass(pkt, LB_REASON_fragment);
-	return lb_parse_udp(pkt, pos + header, pkt->ip_length - header);
+	return LB_NEXT;
 }
 
 /* Headers that may stand between IPv6 and UDP (RFC 8200 section 4.1), but for the fragment header. */
@@ -143,7 +184,7 @@ static LB_INLINE __u32 lb_same_range(__u32 offset)
 	return offset;
 }
 
-static LB_INLINE enum lb_step lb_parse_ipv6(struct lb_pkt *pkt)
+static LB_INLINE enum lb_step lb_parse_ipv6(struct lb_pkt *pkt, __u32 *header)
 {
 	const __u8 *ip = pkt->ip, *pos;
 	__u32 next, left, length, offset = LB_IPV6_LENGTH;
@@ -182,11 +223,12 @@ static LB_INLINE enum lb_step lb_parse_ipv6(struct lb_pkt *pkt)
 	}
 	if (next == LB_PROTO_FRAGMENT)
 		return lb_pass(pkt, LB_REASON_fragment);
-	if (lb_is_extension(next))
+	if (LB_MAX_EXTENSIONS && lb_is_extension(next))
 		return lb_pass(pkt, LB_REASON_ip_options);
 	if (next != LB_PROTO_UDP)
 		return lb_pass(pkt, LB_REASON_not_udp);
-	return lb_parse_udp(pkt, ip + offset, left);
+	*header = offset;
+	return LB_NEXT;
 }
 
 /*
@@ -197,18 +239,23 @@ static LB_INLINE enum lb_step lb_parse(struct lb_pkt *pkt, const void *data, con
 				       __u32 frame_length)
 {
 	enum lb_step step;
-	__u32 type;
+	__u32 type, header;
 
 	pkt->end = end;
 	pkt->frame_length = frame_length;
 	step = lb_parse_link(pkt, data, &type);
 	if (step != LB_NEXT)
 		return step;
-	if (type == LB_ETHERTYPE_IPV4)
-		return lb_parse_ipv4(pkt);
-	if (type == LB_ETHERTYPE_IPV6)
-		return lb_parse_ipv6(pkt);
-	return lb_pass(pkt, LB_REASON_not_ip);
+	if (type == LB_CONST16(LB_ETHERTYPE_IPV4))
+		step = lb_parse_ipv4(pkt, &header);
+	else if (type == LB_CONST16(LB_ETHERTYPE_IPV6))
+		step = lb_parse_ipv6(pkt, &header);
+	else
+		step = lb_pass(pkt, LB_REASON_not_ip);
+	if (step != LB_NEXT)
+		return step;
+	pkt->shape = LB_SHAPE(pkt->link_length - 2, pkt->ip_version, pkt->ttl);
+	return lb_parse_udp(pkt, header);
 }
 
 #endif

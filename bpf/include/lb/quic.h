@@ -29,12 +29,13 @@ static LB_INLINE int lb_quic_dcid(const __u8 *payload, __u32 length, const void 
 {
 	__u32 is_long;
 
-	if (length < 2 || payload + 2 > (const __u8 *)end)
+	if (length < 2 || !LB_STILL_READABLE(end, payload, 2))
 		return 0;
 	is_long = payload[0] >> 7;
 	dcid->length = length - 1;
 	if (is_long) {
-		if (length <= LB_QUIC_LONG_MIN || payload + LB_QUIC_LONG_MIN > (const __u8 *)end)
+		if (length <= LB_QUIC_LONG_MIN ||
+		    !LB_STILL_READABLE(end, payload, LB_QUIC_LONG_MIN))
 			return 0;
 		dcid->length = payload[5];
 		if (!dcid->length || dcid->length > length - LB_QUIC_LONG_MIN)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The hash of a packet's 4-tuple, which picks the row of the fallback table. All datagrams of a
- * first flight share it; version and connection IDs stay out of it, for they may change (RFC 9368).
+ * Numbers made of a packet's 4-tuple: the hash that picks the row of the fallback table, and the flow
+ * label of an outer header. All datagrams of a first flight share them; version and connection IDs
+ * stay out of them, for they may change (RFC 9368).
  */
 #ifndef LB_TUPLE_H
 #define LB_TUPLE_H
@@ -9,29 +10,37 @@
 #include "lb/hash.h"
 #include "lb/packet.h"
 
-/* pkt: parsed. 0 if the addresses cannot be read, which a parsed packet's always can. */
-static LB_INLINE __u32 lb_tuple_hash(const struct lb_pkt *pkt)
+/*
+ * IPv6's addresses are added up, the source to the destination, which is one of few. ip, udp: of a parsed
+ * packet. 0 if the addresses cannot be read, which a parsed packet's always can.
+ */
+static LB_INLINE __u32 lb_tuple_hash(const __u8 *ip, const __u8 *udp, const void *end)
 {
-	const __u8 *ip = pkt->ip, *udp = pkt->udp;
-	__u32 words[9];
+	__u64 first, second = 0;
 
-	if (udp + 4 > (const __u8 *)pkt->end)
+	if (!LB_STILL_READABLE(end, udp, 4) || !LB_STILL_READABLE(end, ip, 20))
 		return 0;
-	if (pkt->ip_version == 4) {
-		if (ip + 20 > (const __u8 *)pkt->end)
+	if (ip[0] >> 4 == 4) {
+		first = lb_load64(ip + 12);
+	} else {
+		if (ip + 40 > (const __u8 *)end)
 			return 0;
-		words[0] = lb_load32(ip + 12);
-		words[1] = lb_load32(ip + 16);
-		words[2] = lb_load32(udp);
-		return lb_hash_words(words, 3, LB_SEED_ROW).first;
+		first = lb_load64(ip + 8) + lb_load64(ip + 24);
+		second = lb_load64(ip + 16) + lb_load64(ip + 32);
 	}
-	if (ip + 40 > (const __u8 *)pkt->end)
-		return 0;
-	LB_UNROLL
-	for (int i = 0; i < 8; i++)
-		words[i] = lb_load32(ip + 8 + 4 * i);
-	words[8] = lb_load32(udp);
-	return lb_hash_words(words, 9, LB_SEED_ROW).first;
+	return (__u32)lb_hash(first, second, lb_load32(udp));
+}
+
+/*
+ * 20 bits for whoever spreads load behind us by the outer header (RFC 6438), made of the ports and of
+ * a word that both versions have in the source address: IPv4's all of it, IPv6's the second, where
+ * networks differ. The hash would be better spread, and is more than a card has room for.
+ */
+static LB_INLINE __u32 lb_flow_label(const __u8 *ip, const __u8 *udp)
+{
+	__u32 word = LB_BE32(lb_load32(udp) ^ lb_load32(ip + 12));
+
+	return (word ^ word >> 12) & 0xfffff;
 }
 
 #endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Which server a VIP's packet goes to: by its connection ID, else by the row of its 4-tuple. Compiles
+ * for BPF and, over tables in memory, for the host.
+ */
+#ifndef LB_ROUTE_H
+#define LB_ROUTE_H
+
+#include "lb/cid.h"
+#include "lb/maps.h"
+#include "lb/table.h"
+#include "lb/tuple.h"
+#include "lb/vip.h"
+
+/*
+ * A CID without a key. A clear one's server id is looked up as it lies there; an encrypted one as a whole,
+ * for user space may have told us what it stands for. cid: 1 + LB_CID_MAX octets are readable, for both
+ * are compared in whole words. index: LB_CID_INDEX().
+ */
+static LB_SUB __u32 lb_route_by_match(const __u8 *cid, const struct lb_cid_config *config,
+				      const struct lb_generation *generation, __u32 index)
+{
+	__u32 clear = config->algorithm == LB_CID_CLEAR;
+	__u32 config_id = index & LB_CONFIG_RESERVED, server;
+	const lb_pair *match = (const lb_pair *)config->match;
+	union {
+		struct lb_conn_key key;
+		lb_pair pair[2];
+	} conn;
+
+	cid += clear;
+	conn.pair[0] = lb_load64(cid) & match[0];
+	conn.pair[1] = lb_load64(cid + 8) & match[1];
+	if (clear) {
+		server = lb_table_search(&sid_map, lb_place(&generation->sid_base), conn.pair[0],
+					 conn.pair[1], LB_SID_KEY(index >> 3, config_id));
+		return LB_ROUTE(server, server ? LB_REASON_cid : LB_REASON_hash_unknown_server_id,
+				config_id);
+	}
+	conn.key.cid[4] = lb_load32(cid + 16) & config->match[4];
+	conn.key.config = index;
+	conn.key.tag = config->tag;
+	server = lb_known_server(&conn.key);
+	return LB_ROUTE(server, server ? LB_REASON_known_cid : LB_REASON_needs_key, config_id);
+}
+
+static LB_INLINE __u32 lb_route_by_server_id(const struct lb_dcid *dcid, const void *end,
+					     const struct lb_cid_config *config,
+					     const struct lb_generation *generation, __u32 index)
+{
+	__u32 words[LB_KEY_WORDS], server;
+	const struct lb_cid_key *key = NULL;
+	struct lb_table_key sid;
+	enum lb_reason reason;
+
+	if (config->algorithm != LB_CID_CLEAR)
+		key = lb_cid_key(generation->config_base + index);
+	reason = lb_cid_server_id(config, key, dcid, end, words);
+	if (reason != LB_REASON_cid)
+		return LB_ROUTE(0, reason, 0);
+	words[4] = LB_SID_KEY(index >> 3, index & LB_CONFIG_RESERVED);
+	sid = lb_table_key(words);
+	server = lb_table_find(&sid_map, &sid, &generation->sid_base);
+	if (!server)
+		return LB_ROUTE(0, LB_REASON_hash_unknown_server_id, 0);
+	lb_cid_seen(index, config, dcid->octets, end);
+	return LB_ROUTE(server, LB_REASON_cid, index & LB_CONFIG_RESERVED);
+}
+
+/* By the UDP payload's connection ID: of the config that its first octet names. */
+static LB_SUB __u32 lb_cid_route(const __u8 *payload, __u32 payload_length, const void *end,
+				 const struct lb_generation *generation, __u32 pool)
+{
+	const struct lb_cid_config *config;
+	__u32 config_id, index, place;
+	enum lb_reason reason;
+	struct lb_dcid dcid;
+
+	if (!lb_quic_dcid(payload, payload_length, end, &dcid) || dcid.octets + 1 > (__u8 *)end)
+		return LB_ROUTE(0, LB_REASON_hash_no_dcid, 0);
+	if (!LB_MAY_AES && dcid.octets + 1 + LB_CID_MAX > (const __u8 *)end)
+		return LB_ROUTE(0, LB_REASON_short_packet, 0);
+	config_id = lb_cid_config_id(dcid.octets[0]);
+	if (config_id == LB_CONFIG_RESERVED)
+		return LB_ROUTE(0, LB_REASON_hash_reserved_config, 0);
+	index = LB_CID_INDEX(pool, config_id);
+	place = generation->config_base + index;
+	config = bpf_map_lookup_elem(&cid_config_map, &place);
+	if (!config)
+		return LB_ROUTE(0, LB_REASON_hash_unknown_config, 0);
+	reason = lb_cid_check(config, &dcid);
+	if (reason != LB_REASON_cid)
+		return LB_ROUTE(0, reason, 0);
+	return LB_MAY_AES ? lb_route_by_server_id(&dcid, end, config, generation, index) :
+			    lb_route_by_match(dcid.octets, config, generation, index);
+}
+
+/* A routable CID decides alone: no state is read or written for it. */
+static LB_INLINE enum lb_step lb_route_by_cid(struct lb_pkt *pkt)
+{
+	pkt->route = lb_cid_route((const __u8 *)pkt->udp + LB_UDP_LENGTH, pkt->payload_length,
+				  pkt->end, pkt->generation, LB_VIP_POOL(pkt->vip));
+	return LB_ROUTE_SERVER(pkt->route) ? LB_FORWARD : LB_NEXT;
+}
+
+/* The server in the row of a packet's 4-tuple, and why the CID did not decide. */
+static LB_INLINE __u32 lb_row_route(const __u8 *ip, const __u8 *udp, const void *end,
+				    const struct lb_generation *generation, __u32 pool, __u32 route)
+{
+	__u32 mask = generation->row_mask;
+	__u32 key = generation->row_base + pool * (mask + 1) + (lb_tuple_hash(ip, udp, end) & mask);
+	const __u32 *row = bpf_map_lookup_elem(&row_map, &key);
+
+	if (!row || !*row)
+		return LB_ROUTE(0, LB_REASON_no_server, 0);
+	return LB_ROUTE(*row, LB_ROUTE_REASON(route), 0);
+}
+
+/* The last resort. */
+static LB_INLINE enum lb_step lb_route_by_tuple(struct lb_pkt *pkt)
+{
+	/* Kernels from 6.13 follow constant keys of arrays, and would walk on once for each reason. */
+	__u32 route = lb_forget(pkt->route, pkt->frame_length);
+
+	pkt->route = lb_row_route(pkt->ip, pkt->udp, pkt->end, pkt->generation,
+				  LB_VIP_POOL(pkt->vip), route);
+	return LB_ROUTE_SERVER(pkt->route) ? LB_FORWARD : LB_PASS;
+}
+
+/* Both of them on a card, which leaves some packets with a CID to the host. */
+static LB_SUB __u32 lb_card_route(const __u8 *ip, const __u8 *udp, const void *end,
+				  const struct lb_generation *generation, __u32 vip)
+{
+	__u32 route = lb_cid_route(udp + LB_UDP_LENGTH, lb_read16(udp + 4) - LB_UDP_LENGTH, end,
+				   generation, LB_VIP_POOL(vip));
+
+	if (LB_ROUTE_SERVER(route) || LB_ROUTE_REASON(route) < LB_REASON_cid)
+		return route;
+	return lb_row_route(ip, udp, end, generation, LB_VIP_POOL(vip), route);
+}
+
+static LB_INLINE enum lb_step lb_route_on_card(struct lb_pkt *pkt)
+{
+	pkt->route = lb_card_route(pkt->ip, pkt->udp, pkt->end, pkt->generation, pkt->vip);
+	return LB_ROUTE_SERVER(pkt->route) ? LB_FORWARD : LB_PASS;
+}
+
+#endif

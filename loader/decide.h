@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the data path decides of a packet, worked out in user space: its own steps over a plan's tables.
+ * Pure: no kernel, no maps.
+ */
+#ifndef SHUNT_DECIDE_H
+#define SHUNT_DECIDE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lb/counters.h"
+#include "plan.h"
+
+struct decision {
+	enum lb_reason reason;
+	uint32_t vip, pool; /* numbers, 0: none */
+	uint32_t config_id; /* that decided, if reason is cid */
+	uint32_t server; /* number, 0: the packet is passed */
+};
+
+/* frame: from the Ethernet header on, whole. Not reentrant. */
+struct decision decide_frame(const struct plan *plan, const uint8_t *frame, size_t length);
+
+/*
+ * conn_map's entry for an encrypted connection ID under a plan. index: LB_CID_INDEX() of its config.
+ * cid: LB_CID_MAX octets from the CID's first one on. False if the plan knows no such config, the config
+ * is clear, or the CID names no server.
+ */
+bool decide_known(const struct plan *plan, uint32_t index, const uint8_t *cid,
+		  struct lb_conn_key *key, uint32_t *server);
+/* The same for the connection ID of a frame; false also if the frame has none for a VIP. */
+bool decide_known_frame(const struct plan *plan, const uint8_t *frame, size_t length,
+			struct lb_conn_key *key, uint32_t *server);
+
+#endif
