@@ -129,7 +129,7 @@ def test_words_by_function_and_line() -> None:
              for table in (functions, lines)]
     overhead = re.search(r"(\d+)  what every program costs", functions)
     assert overhead and costs == [total, total - int(overhead[1])]
-    assert re.search(r"\d+  lb_route_by_cid\(\) +bpf/include/lb/", functions)
+    assert re.search(r"\d+  lb_route_by_match\(\) +bpf/include/lb/", functions)
     listed = re.findall(r"^ *\d+ +(\d+)  ", run("--listing", built("bpf/offload.bpf.o")).stdout,
                         re.MULTILINE)
     assert sum(map(int, listed)) == costs[1]

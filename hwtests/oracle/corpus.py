@@ -132,12 +132,12 @@ def udp(payload: bytes, sport: int = 40000, dport: int = 443, **fields: Any) -> 
     return UDP(sport=sport, dport=dport, **fields) / Raw(payload)
 
 
-def short(dcid: bytes, rest: int = 16, first: int = 0x40) -> bytes:
+def short(dcid: bytes, rest: int = 24, first: int = 0x40) -> bytes:
     """A short header packet: flags, DCID, and octets that nobody but the server understands."""
     return bytes([first]) + dcid + b"\xee" * rest
 
 
-def long(dcid: bytes, *, stated: int | None = None, rest: int = 16, first: int = 0xc0,
+def long(dcid: bytes, *, stated: int | None = None, rest: int = 24, first: int = 0xc0,
          version: int = 1) -> bytes:
     """A long header packet; stated: the DCID length it claims."""
     length = len(dcid) if stated is None else stated
@@ -501,7 +501,8 @@ def _pair_frames(pairs: list[tuple[int, int]]) -> Iterator[tuple[str, str, bytes
             need = 1 + s + n
             for length in sorted({need - 1, need, need + 1, 20, 21, 40} - set(range(need - 1))):
                 dcid = cid(number, server_id, length - 1 - s)
-                form = short(dcid, 0) if (length + s) % 2 else long(dcid, rest=0)
+                rest = 24 * (length + n & 1)  # a card wants more than the CID
+                form = short(dcid, rest) if length + s & 2 else long(dcid, rest=rest)
                 for family, frame in both(form):
                     yield f"pair/{s}-{n}-{label}-{length}-{family}", \
                         "every legal pair, exact, shorter and longer", frame

@@ -85,7 +85,7 @@ def _keyed_frames(config: Config) -> Iterator[tuple[str, str, bytes]]:
         for name, server_id in (known | {"foreign": b"\x77" * layout.server_id_length}).items():
             dcid = layout.encode(server_id, rng.randbytes(layout.nonce_length),
                                  low=rng.randrange(32))
-            for extra in (-1, 0, 1, 3):
+            for extra in (-1, 0, 1, 3, 24):
                 other = dcid[:-1] if extra < 0 else dcid + rng.randbytes(extra)
                 for form, frame in _forms(other):
                     yield f"{label}-{name}{extra:+d}-{form}", \

@@ -20,11 +20,10 @@ from scapy.layers.inet import IP  # type: ignore[import]
 from scapy.layers.inet6 import IPv6  # type: ignore[import]
 from scapy.utils import checksum  # type: ignore[import]
 
-from .lookup3 import hash_octets
+from .five import hash_tuple
 from .maglev import fill
 from .quic_lb import RESERVED, CidConfig
 
-SEED_ROW = 0x726f7773
 
 UDP = 17
 FRAGMENT = 44
@@ -33,6 +32,8 @@ AH = 51
 EXTENSIONS = {0, ROUTING, AH, 60}
 MAX_EXTENSIONS = 6
 MAX_IPV6_HEADERS = 511
+#: RFC 9000 section 10.3: no shorter datagram is a packet of QUIC.
+MIN_PACKET = 21
 
 #: Sources of the outer header where the file gives none: nobody's addresses (RFC 7600, RFC 6666).
 DUMMY_SOURCE4 = "192.0.0.8"
@@ -70,11 +71,20 @@ class Datagram:
     destination: bytes
     ports: bytes
     payload: bytes
+    #: Octets of the frame behind the payload.
+    behind: int
+
+    @property
+    def flow_label(self) -> int:
+        """20 bits of the ports and of a word of the source: IPv6's second one."""
+        source = self.source if self.version == 4 else self.source[4:8]
+        word = int.from_bytes(source, "big") ^ int.from_bytes(self.ports, "big")
+        return (word ^ word >> 12) & 0xfffff
 
     @property
     def hash(self) -> int:
         """Of the 4-tuple."""
-        return hash_octets(self.source + self.destination + self.ports, SEED_ROW)[0]
+        return hash_tuple(self.source, self.destination, self.ports)
 
 
 def _cut(octets: bytes, start: int, n: int) -> bytes:
@@ -96,13 +106,13 @@ def _parse_link(frame: bytes) -> tuple[int, int]:
     return at + 2, int.from_bytes(frame[at:at + 2], "big")
 
 
-def _parse_udp(packet: bytes, at: int, left: int) -> tuple[bytes, bytes]:
-    """Ports and payload; left: what the IP packet has for UDP."""
+def _parse_udp(packet: bytes, at: int, left: int) -> tuple[bytes, bytes, int]:
+    """Ports, payload and what lies behind it; left: what the IP packet has for UDP."""
     header = _cut(packet, at, 8)
     stated = int.from_bytes(header[4:6], "big")
     if left < 8 or not 8 <= stated <= left:
         raise Passed("malformed")
-    return header[:4], packet[at + 8:at + stated]
+    return header[:4], packet[at + 8:at + stated], len(packet) - at - stated
 
 
 def _parse_ipv4(link: bytes, packet: bytes) -> Datagram:
@@ -115,17 +125,17 @@ def _parse_ipv4(link: bytes, packet: bytes) -> Datagram:
         raise Passed("not_udp")
     if flags & 0x3fff:
         raise Passed("fragment")
-    ports, payload = _parse_udp(packet, header, total - header)
-    return Datagram(link, 4, packet, total, tos, ttl, source, destination, ports, payload)
+    return Datagram(link, 4, packet, total, tos, ttl, source, destination,
+                    *_parse_udp(packet, header, total - header))
 
 
-def _parse_ipv6(link: bytes, packet: bytes) -> Datagram:
+def _parse_ipv6(link: bytes, packet: bytes, extensions: int) -> Datagram:
     word, left, following, ttl, source, destination = struct.unpack(
         ">IHBB16s16s", _cut(packet, 0, 40))
     if word >> 28 != 6 or 40 + left > len(packet):
         raise Passed("malformed")
     ip_length, at = 40 + left, 40
-    for _ in range(MAX_EXTENSIONS):
+    for _ in range(extensions):
         if following not in EXTENSIONS:
             break
         extension = _cut(packet, at, 8)
@@ -139,23 +149,22 @@ def _parse_ipv6(link: bytes, packet: bytes) -> Datagram:
             raise Passed("ip_options")
     if following == FRAGMENT:
         raise Passed("fragment")
-    if following in EXTENSIONS:
+    if following in EXTENSIONS and extensions:
         raise Passed("ip_options")
     if following != UDP:
         raise Passed("not_udp")
-    ports, payload = _parse_udp(packet, at, left)
     return Datagram(link, 6, packet, ip_length, word >> 20 & 0xff, ttl, source, destination,
-                    ports, payload)
+                    *_parse_udp(packet, at, left))
 
 
-def parse(frame: bytes) -> Datagram:
+def parse(frame: bytes, extensions: int = MAX_EXTENSIONS) -> Datagram:
     """The datagram in a frame, or Passed."""
     length, ethertype = _parse_link(frame)
     link, packet = frame[:length], frame[length:]
     if ethertype == 0x0800:
         return _parse_ipv4(link, packet)
     if ethertype == 0x86dd:
-        return _parse_ipv6(link, packet)
+        return _parse_ipv6(link, packet, extensions)
     raise Passed("not_ip")
 
 
@@ -251,10 +260,13 @@ class Model:
                     vip["port"])
             self.vips[key4] = vip["name"], vip["pool"]
 
-    def route(self, frame: bytes, *, aes: bool = True) -> Decision:
-        """What must become of the frame; aes: whether the tier can decode encrypted CIDs."""
+    def route(self, frame: bytes, *, card: bool = False, known: bool = False) -> Decision:
+        """What must become of the frame; card: on the tier that has no AES and leaves extension
+        headers and short datagrams to the host; known: it was told of every encrypted CID."""
         try:
-            datagram = parse(frame)
+            datagram = parse(frame, 0 if card else MAX_EXTENSIONS)
+            if card and len(datagram.payload) < MIN_PACKET:
+                raise Passed("short_packet")
         except Passed as passed:
             return Decision("XDP_PASS", str(passed))
         key = datagram.version, datagram.destination, int.from_bytes(datagram.ports[2:], "big")
@@ -262,7 +274,7 @@ class Model:
             return Decision("XDP_PASS", "not_vip")
         vip, pool = self.vips[key]
         try:
-            reason, config_id, server = self._route_by_cid(datagram, pool, aes)
+            reason, config_id, server = self._route_by_cid(datagram, pool, card, known)
         except Passed as passed:
             return Decision("XDP_PASS", str(passed), vip=vip)
         if server is None:
@@ -275,11 +287,14 @@ class Model:
         return Decision("XDP_TX", reason, config_id, vip, server.name, server.pool,
                         self._forward(datagram, server))
 
-    def _route_by_cid(self, datagram: Datagram, pool: str, aes: bool
+    def _route_by_cid(self, datagram: Datagram, pool: str, card: bool, known: bool
                       ) -> tuple[str, int | None, Server | None]:
         dcid = find_dcid(datagram.payload)
         if dcid is None:
             return "hash_no_dcid", None, None
+        at = 6 if datagram.payload[0] >= 0x80 else 1
+        if card and len(datagram.payload) - at + datagram.behind < 21:
+            raise Passed("short_packet")  # whole words are compared
         config_id = dcid[0] >> 5
         if config_id == RESERVED:
             return "hash_reserved_config", None, None
@@ -290,11 +305,13 @@ class Model:
             return "hash_short_dcid", None, None
         if cid.contradicts(dcid, datagram.payload[0] >= 0x80):
             return "hash_wrong_length", None, None
-        if cid.layout.key is not None and not aes:
-            raise Passed("needs_key")
         server_id = cid.layout.decode(dcid)
         assert server_id is not None
         server = self.server_ids.get((pool, config_id, server_id))
+        if cid.layout.key is not None and card:
+            if not known or not server:
+                raise Passed("needs_key")
+            return "known_cid", config_id, server
         if server is None:
             return "hash_unknown_server_id", None, None
         return "cid", config_id, server
@@ -312,7 +329,7 @@ class Model:
         """The outer header: DSCP and ECN from the packet (RFC 6040), DF, no identification."""
         protocol = 4 if datagram.version == 4 else 41
         if ":" in server.address:
-            return 6, bytes(IPv6(tc=datagram.traffic_class, fl=datagram.hash & 0xfffff,
+            return 6, bytes(IPv6(tc=datagram.traffic_class, fl=datagram.flow_label,
                                  plen=datagram.ip_length, nh=protocol, hlim=64,
                                  src=self.source6, dst=server.address))
         return 4, bytes(IP(tos=datagram.traffic_class, len=20 + datagram.ip_length, id=0,

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Iterable
 
 from .aes_keys import expand, expand_inverse
-from .lookup3 import hash_words
+from .five import hash_five
 from .model import Cid, Decision, Model, Server
 from .program import Program
 from .quic_lb import CidConfig
 
 TREE = Path(__file__).resolve().parents[2]
-SEED_TABLE = 0x7461626c
-MAGIC = 0x746e7573
+MAGIC = 0x32746e73
 BASE = 3
 
 _VERDICTS = {0: "XDP_ABORTED", 1: "XDP_DROP", 2: "XDP_PASS", 3: "XDP_TX", 4: "XDP_REDIRECT"}
@@ -47,7 +46,8 @@ class Table:
     def _fill(self, entries: list[tuple[bytes, int]], size: int) -> bool:
         self.buckets = [[] for _ in range(size)]
         for key, value in entries:
-            for place in hash_words(struct.unpack("<5I", key), SEED_TABLE):
+            first, second = hash_five(key)
+            for place in (first, second >> 8):
                 bucket = self.buckets[place & (size - 1)]
                 if len(bucket) < 2:
                     bucket.append((key, value))
@@ -76,25 +76,31 @@ def _server(model: Model, server: Server) -> bytes:
         destination = _address(server.address)
     if mode == 2:
         total = sum(struct.unpack("<4H", source[:4] + destination[:4]))
+        total += 0x0040  # DF, as it lies there
         total = (total & 0xffff) + (total >> 16)
         total = (total & 0xffff) + (total >> 16)
-    return struct.pack("<6s6sI16s16sBBH", server.mac, b"\x02\0\0\0\0\0", 0, destination, source,
-                       mode, 0, total)
+    return struct.pack("<6s6sI16s16sBBH4x", server.mac, b"\x02\0\0\0\0\0", 0, destination, source,
+                       mode, {1: 0, 2: 20, 3: 40}[mode], total)
 
 
 #: Octets before the body that the offsets of struct lb_cid_key count from.
 LEAD = 10
 ALGORITHMS = {"clear": 1, "single-pass": 2, "four-pass": 3}
 LENGTH_CHECKS = {"none": 0, "at-least": 1, "equal": 2}
-CID_OCTETS, KEY_OCTETS = 20, 392
+#: Any number will do, so long as conn_map has it too.
+TAG = 0x5eed
+CID_OCTETS, KEY_OCTETS = 48, 392
 
 
 def _cid(cid: Cid) -> bytes:
     """struct lb_cid_config."""
     layout = cid.layout
-    return struct.pack("<4B16s", ALGORITHMS[layout.algorithm], layout.server_id_length,
+    least = layout.body_length if LENGTH_CHECKS[cid.length_check] else 0
+    return struct.pack("<4B16sI20sBB2x", ALGORITHMS[layout.algorithm], layout.server_id_length,
                        layout.nonce_length, LENGTH_CHECKS[cid.length_check],
-                       b"\xff" * layout.server_id_length)
+                       b"\xff" * layout.server_id_length, TAG if layout.key else 0,
+                       b"\xff" * (1 + layout.body_length if layout.key
+                                  else layout.server_id_length), 1 + layout.body_length, least)
 
 
 def _cid_key(layout: CidConfig) -> bytes:
@@ -168,14 +174,14 @@ class Tier:
         for pool, names in tables:
             rows += [struct.pack("<I", model.servers[pool, name].number if name else 0)
                      for name in names]
-        servers = [b"\0" * 52] + [_server(model, server) for server in self._servers.values()]
+        servers = [b"\0" * 56] + [_server(model, server) for server in self._servers.values()]
         return {"vip_map": vips.values(), "sid_map": sids.values(), "cid_config_map": cids,
                 "cid_key_map": keys, "row_map": rows, "server_map": servers}
 
     def _generation(self, contents: dict[str, list[bytes]]) -> bytes:
         rows = len(next(iter(self._model.rows.values())))
-        return struct.pack("<10I", 1, BASE, len(contents["vip_map"]) - 1, BASE,
-                           len(contents["sid_map"]) - 1, BASE, rows.bit_length() - 1, BASE, BASE,
+        return struct.pack("<10I", BASE, len(contents["vip_map"]) - 1, BASE,
+                           len(contents["sid_map"]) - 1, 1, BASE, rows - 1, BASE, BASE,
                            0)
 
     def _counts(self) -> dict[str, list[tuple[int, int]]]:

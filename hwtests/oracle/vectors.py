@@ -10,14 +10,15 @@ import random
 import socket
 import struct
 
-from .lookup3 import hash_octets, hash_words
+from .five import hash_five, hash_tuple
+from .lookup3 import hash_words
 
 WORDS_MAX = 24
 
 _HEAD = """\
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What lookup3 gives for these words, by hwtests/oracle/lookup3.py (make it anew with
+ * What the hashes give for these words, by hwtests/oracle/lookup3.py and five.py (make it anew with
  * python3 -m hwtests.oracle.vectors). Words are little-endian as the octets lie in memory.
  */
 #ifndef LB_TESTS_HASH_VECTORS_H
@@ -30,6 +31,10 @@ _HEAD = """\
 struct hash_vector {
 	__u32 n, seed, first, second;
 	__u32 words[24];
+};
+
+struct five_vector {
+	__u32 words[5], first, second;
 };
 
 /* A packet's 4-tuple in text, and the hash that picks its row. */
@@ -50,8 +55,6 @@ _TUPLES = [
     (6, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::", 0, 65535),
 ]
 
-SEED_ROW = 0x726f7773
-
 
 def header() -> str:
     """The whole file."""
@@ -65,13 +68,19 @@ def header() -> str:
             rows = [words[i:i + 7] for i in range(0, n, 7)]
             text = ",\n\t    ".join(", ".join(f"{w:#010x}" for w in row) for row in rows)
             lines.append(f"\t  {{ {text} }} }},")
+    lines += ["};", "", "static const struct five_vector five_vectors[] = {"]
+    for _ in range(16):
+        words = [rng.getrandbits(32) for _ in range(5)]
+        first, second = hash_five(struct.pack("<5I", *words))
+        lines.append(f"\t{{ {{ {', '.join(f'{w:#010x}' for w in words)} }}, {first:#010x}, "
+                     f"{second:#010x} }},")
     lines += ["};", "", "static const struct tuple_vector tuple_vectors[] = {"]
     for version, source, destination, sport, dport in _TUPLES:
         family = socket.AF_INET if version == 4 else socket.AF_INET6
-        octets = (socket.inet_pton(family, source) + socket.inet_pton(family, destination)
-                  + struct.pack(">HH", sport, dport))
+        parts = (socket.inet_pton(family, source), socket.inet_pton(family, destination),
+                 struct.pack(">HH", sport, dport))
         lines.append(f"\t{{ {version}, \"{source}\", \"{destination}\", {sport}, {dport}, "
-                     f"{hash_octets(octets, SEED_ROW)[0]:#010x} }},")
+                     f"{hash_tuple(*parts):#010x} }},")
     return "\n".join([*lines, "};", "", "#endif", ""])
 
 

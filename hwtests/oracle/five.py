@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""The data path's hash of five 32-bit words, written over octets: products, of which both halves count."""
+
+from __future__ import annotations
+
+import struct
+
+_LOW = 0xffffffff
+
+
+def _halves(product: int) -> tuple[int, int]:
+    return product & _LOW, product >> 32
+
+
+def hash_five(octets: bytes) -> tuple[int, int]:
+    """The two results for 20 octets as they lie in memory of a little-endian machine."""
+    a, b, c, d, e = struct.unpack("<5I", octets)
+    low, high = _halves((a ^ 0x53c5ca59) * (b ^ 0x74743c1b))
+    low, high = _halves((low ^ c) * (high ^ d ^ 0x9e3779b9))
+    low, high = _halves((low ^ e) * (high ^ 0x85ebca6b))
+    low, high = _halves((low ^ 0xc2b2ae35) * (low ^ high))
+    return low ^ high, high
+
+
+def hash_tuple(source: bytes, destination: bytes, ports: bytes) -> int:
+    """What picks the row of a flow: IPv6's addresses are added up in pairs of words."""
+    if len(source) == 4:
+        return hash_five(source + destination + bytes(8) + ports)[0]
+    summed = b"".join(
+        struct.pack("<Q", (x + y) & 0xffffffffffffffff)
+        for x, y in zip(struct.unpack("<2Q", source), struct.unpack("<2Q", destination)))
+    return hash_five(summed + ports)[0]
