@@ -372,10 +372,16 @@ static void build_server(struct plan *plan, const struct config_server *server,
 			     LB_CONST16(LB_IPV4_DF));
 }
 
+/* A card transmits where packets come in; what leaves by another port it passes to the host, unset. */
+static bool reaches(const struct plan *plan, const struct plan_hop *hop)
+{
+	return hop->resolved && !(plan->sizes.known_cids && hop->egress);
+}
+
 static void build_servers(struct plan *plan, const struct plan_hop *hops)
 {
 	for (uint32_t i = 0; hops && i < plan->n_servers; i++)
-		if (hops[i].resolved)
+		if (reaches(plan, &hops[i]))
 			build_server(plan, plan_server(plan->config, i, NULL), &hops[i],
 				     &plan->servers[plan->server_number[i]]);
 }

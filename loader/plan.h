@@ -18,7 +18,7 @@ struct plan_sizes {
 	uint32_t vip_buckets, sid_buckets, rows, servers; /* entries a generation */
 	uint32_t vips; /* vip_stats, stats: highest VIP number */
 	uint32_t pools;
-	uint32_t known_cids; /* conn_map; 0: the set has none */
+	uint32_t known_cids; /* conn_map, which only a card has; 0: a host tier's set */
 };
 
 /* What the maps must hold for these limits. */

@@ -247,6 +247,16 @@ static struct plan *build(const json_t *before, const struct plan_hop *hops)
 	return plan;
 }
 
+static struct plan *build_config(const struct config *what)
+{
+	struct plan_sizes sizes = plan_sizes(&config.limits, 1024);
+	struct plan *plan = NULL;
+	char problem[200];
+
+	assert_int_equal(plan_build(what, &sizes, NULL, NULL, &plan, problem, sizeof(problem)), 0);
+	return plan;
+}
+
 static void plan_holds_vips_and_server_ids(void **state)
 {
 	struct plan *plan = build(NULL, NULL);
@@ -296,6 +306,69 @@ static void draining_servers_have_no_rows_but_an_entry(void **state)
 }
 
 /* And a number that was somebody's is given to nobody else while there are others. */
+/* Host tiers redirect; a card only transmits where the packet came in. */
+static void a_card_has_only_servers_that_it_reaches(void **state)
+{
+	const struct plan_hop hops[4] = { { .resolved = true },
+					  { .resolved = true, .egress = 9 },
+					  { .resolved = true },
+					  { .resolved = true, .egress = 9 } };
+	struct plan_sizes sizes = plan_sizes(&config.limits, config.rows);
+	char problem[200];
+
+	(void)state;
+	for (int card = 0; card < 2; card++) {
+		struct plan *plan;
+
+		sizes.known_cids = card ? 16 : 0;
+		assert_int_equal(plan_build(&config, &sizes, hops, NULL, &plan, problem,
+					    sizeof(problem)),
+				 0);
+		for (int i = 0; i < 4; i++)
+			assert_int_equal(plan->servers[plan->server_number[i]].mode !=
+						 LB_MODE_UNSET,
+					 !card || !hops[i].egress);
+		plan_free(plan);
+	}
+}
+
+/* conn_map's old entries shall miss when, and only when, a config's CIDs mean something else. */
+static void tags_follow_what_cids_mean(void **state)
+{
+	struct config_cid keyed[2] = { cids[0], cids[1] };
+	struct config other = config;
+	struct plan *before, *same, *after;
+
+	(void)state;
+	other.cids = keyed;
+	keyed[0].keyed = true;
+	before = build_config(&other);
+	other.rows = 512;
+	same = build_config(&other);
+	keyed[0].key[3] ^= 1;
+	after = build_config(&other);
+	for (uint32_t pool = 1; pool <= 2; pool++) {
+		uint32_t index = LB_CID_INDEX(pool, 0);
+
+		assert_int_not_equal(before->cids[index].tag, 0);
+		assert_int_equal(before->cids[index].tag, same->cids[index].tag);
+		assert_int_not_equal(before->cids[index].tag, after->cids[index].tag);
+	}
+	assert_int_not_equal(before->cids[LB_CID_INDEX(1, 0)].tag,
+			     before->cids[LB_CID_INDEX(2, 0)].tag);
+	plan_free(after);
+	keyed[0].key[3] ^= 1;
+	ids[1].id[1] ^= 4; /* of pool web: another server id names the server */
+	after = build_config(&other);
+	ids[1].id[1] ^= 4;
+	assert_int_not_equal(before->cids[LB_CID_INDEX(1, 0)].tag,
+			     after->cids[LB_CID_INDEX(1, 0)].tag);
+	assert_int_equal(before->cids[LB_CID_INDEX(2, 0)].tag, after->cids[LB_CID_INDEX(2, 0)].tag);
+	plan_free(after);
+	plan_free(same);
+	plan_free(before);
+}
+
 static void numbers_stay_with_names(void **state)
 {
 	json_t *before = json_pack("{s:{s:i, s:i}, s:{s:i}}", "servers", "api/a", 1, "gone/x", 2,
@@ -397,6 +470,8 @@ int main(void)
 		cmocka_unit_test(nobody_with_weight_leaves_rows_unset),
 		cmocka_unit_test(plan_holds_vips_and_server_ids),
 		cmocka_unit_test(draining_servers_have_no_rows_but_an_entry),
+		cmocka_unit_test(a_card_has_only_servers_that_it_reaches),
+		cmocka_unit_test(tags_follow_what_cids_mean),
 		cmocka_unit_test(numbers_stay_with_names),
 		cmocka_unit_test(too_small_maps_are_named),
 		cmocka_unit_test(the_floor_is_what_the_file_has),
