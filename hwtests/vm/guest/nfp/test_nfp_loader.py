@@ -27,8 +27,6 @@ CONFIG = {
     "vips": [{"name": "www", "address": "203.0.113.80", "port": 4433, "pool": "web"}],
 }
 SERVER = struct.pack("<I", 1)  #: the file's only one, by its index
-#: More than the program needs: how long it is is not the matter here.
-ROOM = {"max_words": 8192}
 #: What the maps are made for, so that they are small.
 SMALL = {"servers": 7, "server_ids": 16, "vips": 4, "pools": 2}
 
@@ -84,7 +82,7 @@ def _up(card: Card) -> None:
 def test_refused_attach(card: Card, config: Path, limits: dict[str, int], code: str,
                         sentence: str | None) -> None:
     """The card is left as it was, and the next tier is taken."""
-    card.limits(**ROOM, **limits)
+    card.limits(**limits)
     _up(card)
     status, tiers = _attach(config, "-t", "offload")
     assert status == 3
@@ -98,7 +96,7 @@ def test_refused_attach(card: Card, config: Path, limits: dict[str, int], code: 
 
 
 def test_attach_and_detach(card: Card, config: Path) -> None:
-    card.limits(**ROOM)
+    card.limits()
     _up(card)
     status, tiers = _attach(config, "-t", "offload")
     assert status == 0 and tiers["offload"]["outcome"] == "new"
@@ -113,19 +111,19 @@ def test_attach_and_detach(card: Card, config: Path) -> None:
 
 def test_card_with_just_the_room(card: Card, config: Path) -> None:
     """What was tried and closed leaves the card a moment later, and is not in the way."""
-    card.limits(**ROOM)
+    card.limits()
     _up(card)
     _attach(config, "-t", "offload")
     maps, entries = card.budget()
     for room, status in ((entries, 0), (entries - 1, 0), (entries // 8, 3)):
-        card.limits(**ROOM, max_maps=maps, max_elems=room)
+        card.limits(max_maps=maps, max_elems=room)
         _up(card)
         assert _attach(config, "-t", "offload")[0] == status, room
         assert card.budget()[1] <= room
 
 
 def test_auto_is_the_card_and_the_driver(card: Card, config: Path) -> None:
-    card.limits(**ROOM)
+    card.limits()
     _up(card)
     status, tiers = _attach(config)
     assert status == 0
@@ -137,7 +135,7 @@ def test_auto_is_the_card_and_the_driver(card: Card, config: Path) -> None:
 
 
 def test_reload_is_a_live_swap(card: Card, config: Path) -> None:
-    card.limits(**ROOM)
+    card.limits()
     _up(card)
     _attach(config, "-t", "offload")
     status, tiers = _attach(config, "-t", "offload", "--reload")
@@ -147,7 +145,7 @@ def test_reload_is_a_live_swap(card: Card, config: Path) -> None:
 
 
 def test_reload_on_firmware_without_live_reload(card: Card, config: Path) -> None:
-    card.limits(**ROOM, live_reload=0)
+    card.limits(live_reload=0)
     _up(card)
     _attach(config, "-t", "offload")
     status, tiers = _attach(config, "-t", "offload", "--reload")
@@ -159,7 +157,7 @@ def test_reload_on_firmware_without_live_reload(card: Card, config: Path) -> Non
 
 
 def test_mtu_that_the_running_program_does_not_go_with(card: Card, config: Path) -> None:
-    card.limits(**ROOM, inline_mtu=2)  # 96 octets of a packet stay together
+    card.limits(inline_mtu=2)  # 96 octets of a packet stay together
     _up(card)
     say("ip", "link", "set", card.port, "mtu", "90")
     assert _attach(config, "-t", "offload")[0] == 0
@@ -172,7 +170,7 @@ def test_mtu_that_the_running_program_does_not_go_with(card: Card, config: Path)
 
 
 def test_card_pulled_and_put_in_again(card: Card, config: Path) -> None:
-    card.limits(**ROOM)
+    card.limits()
     _up(card)
     _attach(config)
     card.pull()
@@ -191,7 +189,7 @@ def test_card_pulled_and_put_in_again(card: Card, config: Path) -> None:
 
 def test_counters_of_the_card(card: Card, config: Path) -> None:
     """What its program counts is shown in stats, tier by tier."""
-    card.limits(**ROOM)
+    card.limits()
     _up(card)
     _attach(config)
     number = _map(card, "server_stats")
@@ -222,7 +220,7 @@ def _datagram() -> bytes:
 
 def test_what_the_card_passes_is_the_drivers(card: Card, config: Path) -> None:
     """The stand-in passes all, as a card does with what it cannot decide."""
-    card.limits(**ROOM, ports=2)
+    card.limits(ports=2)
     _up(card)
     say("ip", "link", "set", "nfp1", "up")
     assert sorted(_attach(config)[1]) == ["driver", "offload"]

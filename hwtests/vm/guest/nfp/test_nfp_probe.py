@@ -17,8 +17,6 @@ import pytest
 from .card import Card, say
 
 LOADER = Path(os.environ["BUILD"]) / "loader"
-#: More than any program needs, so that each refusal below is that of the limit it is about.
-ROOM = {"max_words": 8192}
 CONFIG: dict[str, Any] = {
     "version": 1,
     "fallback": {"rows": 64},
@@ -50,12 +48,12 @@ def probe(file: Path, *words: str) -> Any:
 
 
 def test_it_loads_and_leaves_nothing(card: Card, file: Path) -> None:
-    card.limits(**ROOM)
+    card.limits()
     before = card.running()
     found = probe(file)
     assert (found["usable"], found["reason"]) == ("yes", None)
     limits = found["limits"]
-    assert 100 < limits["words"] < ROOM["max_words"] and limits["insns"] > 100
+    assert 100 < limits["words"] <= 1600 and limits["insns"] > 100
     assert limits["maps"] == len(limits["sizes"])
     assert limits["elements"] == sum(size["entries"] for size in limits["sizes"].values())
     assert all(size["entries"] == size["asked"] for size in limits["sizes"].values())
@@ -63,7 +61,7 @@ def test_it_loads_and_leaves_nothing(card: Card, file: Path) -> None:
 
 
 def test_tried_and_taken_off_again(card: Card, file: Path) -> None:
-    card.limits(**ROOM)
+    card.limits()
     found = probe(file, "--trial")
     assert (found["usable"], found["note"]) == ("yes", "tried: the program could be attached")
     assert json.loads(say("ip", "-j", "link", "show", card.port))[0].get("xdp") is None
@@ -72,7 +70,7 @@ def test_tried_and_taken_off_again(card: Card, file: Path) -> None:
 @pytest.mark.parametrize("entries", [3000, 12000])
 def test_sizes_follow_the_card(card: Card, file: Path, entries: int) -> None:
     """One budget for all maps: the largest give way, down to what the file needs."""
-    card.limits(**ROOM, max_elems=entries)
+    card.limits(max_elems=entries)
     found = probe(file)
     assert found["usable"] == "yes", found
     sizes = found["limits"]["sizes"]
@@ -84,7 +82,7 @@ def test_sizes_follow_the_card(card: Card, file: Path, entries: int) -> None:
 
 def test_routes_do_not_follow_the_sizes(card: Card, tmp_path: Path) -> None:
     """Rows and their servers are the file's in both tiers, though the card's maps are smaller."""
-    card.limits(**ROOM, max_elems=3000)
+    card.limits(max_elems=3000)
     file = tmp_path / "shunt.yaml"
     file.write_text(json.dumps({**CONFIG, "pools": [{"name": "web", "servers": [
         {"name": f"web-{number}", "address": f"10.2.1.{number}", "weight": number}
@@ -104,7 +102,7 @@ def test_routes_do_not_follow_the_sizes(card: Card, tmp_path: Path) -> None:
 
 
 def test_encrypted_configs_are_the_host_tiers(card: Card, tmp_path: Path) -> None:
-    card.limits(**ROOM)
+    card.limits()
     key, file = tmp_path / "3.key", tmp_path / "shunt.yaml"
     key.write_text("000102030405060708090a0b0c0d0e0f")
     key.chmod(0o600)
@@ -162,7 +160,7 @@ SMALL = [
 @pytest.mark.parametrize("small", SMALL, ids=["-".join(small.limits) + str(
     *small.limits.values()) for small in SMALL])
 def test_a_limit_too_small(card: Card, file: Path, small: Small) -> None:
-    card.limits(**{**ROOM, **small.limits})
+    card.limits(**{**small.limits})
     found = probe(file)
     assert found["usable"] == "no"
     reason = found["reason"]
@@ -174,7 +172,7 @@ def test_a_limit_too_small(card: Card, file: Path, small: Small) -> None:
 
 
 def test_packet_split_is_found_by_trying(card: Card, file: Path) -> None:
-    card.limits(**ROOM, inline_mtu=2)
+    card.limits(inline_mtu=2)
     assert probe(file)["usable"] == "yes"
     reason = probe(file, "--trial")["reason"]
     assert (reason["code"], reason["stage"]) == ("packet-split", "trial-attach")
@@ -183,7 +181,7 @@ def test_packet_split_is_found_by_trying(card: Card, file: Path) -> None:
 
 
 def test_firmware_that_does_not_answer_is_asked_once(card: Card, file: Path) -> None:
-    card.limits(**ROOM)
+    card.limits()
     card.switch(mute=1)
     began = time.monotonic()
     reason = probe(file)["reason"]
