@@ -115,7 +115,7 @@ def test_card_with_just_the_room(card: Card, config: Path) -> None:
     _up(card)
     _attach(config, "-t", "offload")
     maps, entries = card.budget()
-    for room, status in ((entries, 0), (entries - 1, 0), (entries // 8, 3)):
+    for room, status in ((entries, 0), (entries - 1, 0), (100, 3)):
         card.limits(max_maps=maps, max_elems=room)
         _up(card)
         assert _attach(config, "-t", "offload")[0] == status, room
@@ -228,14 +228,19 @@ def test_what_the_card_passes_is_the_drivers(card: Card, config: Path) -> None:
     packet = _datagram()
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800)) as far:
         far.bind(("nfp1", 0x0800))
-        far.settimeout(10)
-        far.send(bytes.fromhex(mac.replace(":", "")) + b"\x02" + bytes(5) + b"\x08\x00" + packet)
-        frame = far.recv(2000)
+        far.settimeout(0.5)
+        frame, sent = bytes(24), 0
         while frame[14 + 9] != 4:  # what else goes over the cable is no IP in IP
-            frame = far.recv(2000)
+            try:
+                frame = far.recv(2000)
+            except TimeoutError:  # the cable may not be there yet
+                assert sent < 20
+                sent += 1
+                far.send(bytes.fromhex(mac.replace(":", "")) + b"\x02" + bytes(5) + b"\x08\x00"
+                         + packet)
     assert frame[:6] == bytes.fromhex("020000000002")
     assert frame[26:34] == socket.inet_aton("10.1.0.1") + socket.inet_aton("10.1.0.2")
     assert frame[34 + 16:] == packet[16:]
     document = _loader("stats", card.port, "-c", config)[1]
     counts = {tier["tier"]: tier["reasons"]["cid"]["packets"] for tier in document["tiers"]}
-    assert counts == {"offload": 0, "driver": 1}
+    assert counts["offload"] == 0 and 1 <= counts["driver"] <= sent
