@@ -63,7 +63,7 @@ tidy()
 		tidy_files -- "$flags" || bad=1
 	# The offload linter's cases are wrong on purpose.
 	files -name '*.bpf.c' ! -path '*/offload_cases/*' |
-		tidy_files -- "-target bpf -O2 -I bpf/include -I /usr/include/$(gcc -dumpmachine)" || bad=1
+		tidy_files -- "-target bpf -mcpu=v3 -O2 -I bpf/include -I /usr/include/$(gcc -dumpmachine)" || bad=1
 	return $bad
 }
 

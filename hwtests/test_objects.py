@@ -192,7 +192,7 @@ def _section(path: Path, section: str) -> bytes:
 
 @each_compiler
 def test_offload_is_what_a_card_takes(objects: Any, compiler: str) -> None:
-    """By the linter, which is held against the driver's own verifier and JIT in a virtual machine."""
+    """By the linter, which is held against the driver's own code in a virtual machine."""
     done = subprocess.run([sys.executable, "-m", "ci.check_offload", "--json",
                            objects(compiler, "offload")], cwd=TREE, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

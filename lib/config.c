@@ -81,7 +81,7 @@ int shunt_cid_hold_(struct held_config *held, const struct shunt_cid_config *con
 	memcpy(held->worker, config->worker, config->worker_length);
 	held->layout = lb_cid_config_make(config->server_id_length, config->nonce_length,
 					  config->key != NULL, LB_LENGTH_UNCHECKED);
-	if (held->worker_length)
+	if (held->worker_length && worker_key)
 		lb_aes_expand(worker_key, &held->worker_key);
 	if (held->keyed) {
 		lb_cid_key_prepare(config->key, config->server_id_length, config->nonce_length,

@@ -83,14 +83,14 @@ class Play:
     config: Config
     cases: tuple[Case, ...]
 
-    def judged(self, ends: Ends, aes: bool) -> tuple[list[Sent], list[str]]:
+    def judged(self, ends: Ends, card: bool) -> tuple[list[Sent], list[str]]:
         """What is sent, and the names of frames left out because they are too long for the link."""
         model, sent, left = Model(self.config), [], []
         addresses = {(pool["name"], server["name"]): server["address"]
                      for pool in self.config["pools"] for server in pool["servers"]}
         for case in self.cases:
             frame = ends.to_nic(case.frame)
-            decision = model.route(frame, aes=aes)
+            decision = model.route(frame, card=card)
             out = decision.out_frame
             if case.name in OTHERS_BUSINESS or not ends.fits(frame) or (
                     out is not None and not ends.fits(out)):

@@ -126,9 +126,9 @@ class Stage:
     left_out: set[str] = field(default_factory=set)
 
     @property
-    def aes(self) -> bool:
-        """Whether some tier that is attached decodes encrypted connection IDs."""
-        return self.attached != ["offload"]
+    def card(self) -> bool:
+        """Whether a card is alone, without a tier below it for what it leaves."""
+        return self.attached == ["offload"]
 
     @property
     def peer(self) -> Peer:
@@ -189,7 +189,7 @@ class Stage:
     def play(self, play: Play) -> None:
         """Frames out, frames back: each octet of them, and the counters, as the oracle says."""
         self.apply(play.config)
-        sent, left = play.judged(self.ports.ends, self.aes)
+        sent, left = play.judged(self.ports.ends, self.card)
         self.left_out |= set(left)
         before = self.stats()
         while self.ports.passed.receive() is not None:

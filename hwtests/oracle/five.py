@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The data path's hash of five 32-bit words, written over octets: products, of which both halves count."""
+"""The data path's hash of five 32-bit words, written over octets: products, both halves folded."""
 
 from __future__ import annotations
 

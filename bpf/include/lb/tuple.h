@@ -18,7 +18,9 @@ static LB_INLINE __u32 lb_tuple_hash(const __u8 *ip, const __u8 *udp, const void
 {
 	__u64 first, second = 0;
 
-	if (!LB_STILL_READABLE(end, udp, 4) || !LB_STILL_READABLE(end, ip, 20))
+	if (!LB_STILL_READABLE(end, udp, 4))
+		return 0;
+	if (!LB_STILL_READABLE(end, ip, 20))
 		return 0;
 	if (ip[0] >> 4 == 4) {
 		first = lb_load64(ip + 12);
