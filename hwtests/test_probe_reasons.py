@@ -101,7 +101,7 @@ def test_pinned_map_of_another_layout(rig: Rig) -> None:
         done = rig.loader(*args, "--json", check=False)
         error = json.loads(done.stdout)["error"]
         assert (error["code"], done.returncode) == ("abi", 5), args
-        assert error["what"] == "server_map: key 4, value 60 octets; this loader wants 4, 52"
+        assert error["what"] == "server_map: key 4, value 60 octets; this loader wants 4, 56"
         assert rig.loader(*args, check=False).stderr.count("\n") == 1
     assert list(rig.programs()) == ["driver"]
     rig.loader("detach", IFACE)

@@ -128,9 +128,9 @@ static LB_INLINE enum lb_decap_counter parse(struct xdp_md *ctx, struct tunnel *
 	tunnel->mac[0] = lb_load32(data);
 	tunnel->mac[1] = lb_load32(data + 4);
 	tunnel->mac[2] = lb_load32(data + 8);
-	if (type == LB_ETHERTYPE_IPV4)
+	if (type == LB_CONST16(LB_ETHERTYPE_IPV4))
 		found = parse_outer_ipv4(tunnel);
-	else if (type == LB_ETHERTYPE_IPV6)
+	else if (type == LB_CONST16(LB_ETHERTYPE_IPV6))
 		found = parse_outer_ipv6(tunnel);
 	if (found != LB_DECAP_decapsulated)
 		return found;
