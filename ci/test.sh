@@ -75,7 +75,7 @@ CMOCKA_MESSAGE_OUTPUT=TAP make unit >"$logs/unit.log" 2>&1
 add_unit $?
 
 echo "== pytest"
-timeout --foreground -s INT -k 60 1020 "$python" -u -m pytest -q --tb=short --color=no hwtests |
+timeout --foreground -s INT -k 60 1500 "$python" -u -m pytest -q --tb=short --color=no hwtests |
 	tee "$logs/pytest.log"
 add_last_line "$logs/pytest.log"
 
