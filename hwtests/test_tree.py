@@ -21,9 +21,9 @@ LOADER = TREE / "loader"
 
 # What a file of the loader may know: header, and the only files that include it.
 MAY_INCLUDE = {
-    "bpf/*": "batch.c clock.c counts.c decap.c device.[ch] dispatcher.h hook.c log.c maps.c "
-             "object.[ch] pins.c probe.c probe_offload.c recount.c rotation.c stack.c stats.c "
-             "sync.[ch] trace.c cmd_show.c cmd_status.c",
+    "bpf/*": "batch.c clock.c conns.c counts.c decap.c device.[ch] dispatcher.h hook.c log.c maps.c "
+             "known.c object.[ch] pins.c probe.c probe_offload.c recount.c rotation.c seen.c "
+             "stack.c stacked.c stats.c sync.[ch] trace.c view.c cmd_status.c",
     "xdp/*": "dispatcher.c log.c",
     "libmnl/*": "nexthop*.c nic.c stack.c way.[ch]",
     "pcap/*": "cmd_trace.c",

@@ -12,6 +12,7 @@
 #include "nexthop.h"
 #include "pins.h"
 #include "rotation.h"
+#include "seen.h"
 
 /* Two applies at once would write the same half: a lock on the folder of the pins. */
 static int take_lock(const struct attachment *attachment)
@@ -48,6 +49,58 @@ static void note_unresolved(const struct config *config, const struct plan_hop *
 	}
 }
 
+/* Whether the times that a host tier of the interface keeps are those of the card above it, too. */
+static bool times_are_kept(const struct attachment *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (seen_is_kept(&list[i].maps))
+			return true;
+	return false;
+}
+
+/* The same config may be used in another tier of the interface, which packets met first or come to next. */
+static int check_others(const char *interface, enum tier tier, const struct config *config,
+			bool *kept, struct reason *reason)
+{
+	struct attachment *list;
+	size_t n;
+	int err = attach_list(interface, &list, &n, reason);
+
+	if (err)
+		return err;
+	*kept = times_are_kept(list, n);
+	for (size_t i = 0; !err && i < n; i++) {
+		struct config *running = NULL;
+		json_t *numbers = NULL;
+		uint32_t generation;
+
+		if (list[i].tier == tier)
+			continue;
+		err = sync_read(&list[i].maps, &running, &numbers, &generation, reason);
+		if (!err)
+			err = rotation_check(&list[i].maps, running, numbers, config, *kept,
+					     reason);
+		json_decref(numbers);
+		config_free(running);
+	}
+	attach_list_free(list, n);
+	return err;
+}
+
+/* from: the maps of this tier that run. */
+static int check_rotation(const struct attachment *attachment, const struct map_set *from,
+			  const struct config *running, const json_t *numbers,
+			  const struct config *config, struct reason *reason)
+{
+	bool kept = false;
+	int err;
+
+	if (!rotation_is_due(running, config))
+		return 0;
+	err = check_others(attachment->interface, attachment->tier, config, &kept, reason);
+	return err ? err : rotation_check(from, running, numbers, config, kept, reason);
+}
+
 int apply_config(const struct attachment *attachment, const struct config *config,
 		 const struct apply_request *request, struct apply_result *result,
 		 struct reason *reason)
@@ -71,7 +124,7 @@ int apply_config(const struct attachment *attachment, const struct config *confi
 		goto out;
 	result->changes = config_diff(running, config);
 	if (!request->force)
-		err = rotation_check(from, running, numbers, config, reason);
+		err = check_rotation(attachment, from, running, numbers, config, reason);
 	if (err)
 		goto out;
 	err = plan_build(config, &attachment->maps.sizes, hops, numbers, &plan, problem,

@@ -2,132 +2,22 @@
 /*
  * loader show: what the applied configuration became in the maps of an attached tier.
  */
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "batch.h"
 #include "cli.h"
-#include "lb/cipher.h"
+#include "conns.h"
 #include "out.h"
 #include "rotation.h"
-#include "stats.h"
+#include "seen.h"
+#include "view.h"
 
 struct options {
 	const char *interface;
 };
-
-/* One attached tier, read. */
-struct view {
-	const struct attachment *attachment;
-	struct config *config;
-	json_t *numbers;
-	uint32_t generation;
-	struct lb_generation tables;
-	uint32_t *rows; /* of all pools, each with tables.row_mask + 1 of them */
-	uint32_t n_servers;
-	uint32_t *number; /* of each server, by position */
-	uint32_t *shares; /* rows a server has, by number */
-	struct lb_server *servers; /* by number */
-};
-
-static uint32_t rows_of_pool(const struct view *view)
-{
-	return view->tables.row_mask + 1;
-}
-
-/* Servers have numbers 1 to sizes.servers - 1; 0 is a row of nobody. */
-static void read_numbers(struct view *view)
-{
-	const json_t *numbers = json_object_get(view->numbers, "servers");
-	char name[2 * CONFIG_NAME_MAX + 2];
-
-	for (uint32_t i = 0; i < view->n_servers; i++) {
-		uint32_t pool = 0;
-		const struct config_server *server = plan_server(view->config, i, &pool);
-		json_int_t number;
-
-		snprintf(name, sizeof(name), "%s/%s", view->config->pools[pool].name, server->name);
-		number = json_integer_value(json_object_get(numbers, name));
-		if (number > 0 && number < view->attachment->maps.sizes.servers)
-			view->number[i] = (uint32_t)number;
-	}
-}
-
-/* A server is in rows of its own pool only, so one count over all rows does for all pools. */
-static int read_tables(struct view *view)
-{
-	const struct map_set *maps = &view->attachment->maps;
-	uint32_t each = rows_of_pool(view), n = view->config->n_pools * each;
-	int err = 0;
-
-	for (uint32_t pool = 0; !err && pool < view->config->n_pools; pool++) {
-		uint32_t number = plan_pool_number(view->config, view->numbers, pool);
-
-		err = batch_read(maps->row, view->tables.row_base + number * each, each,
-				 sizeof(*view->rows), view->rows + (size_t)pool * each);
-	}
-	for (uint32_t i = 0; !err && i < n; i++)
-		if (view->rows[i] < maps->sizes.servers)
-			view->shares[view->rows[i]]++;
-	view->shares[0] = 0;
-	return err ? err :
-		     batch_read(maps->server, view->tables.server_base, maps->sizes.servers,
-				sizeof(*view->servers), view->servers);
-}
-
-static int make_room(struct view *view)
-{
-	uint32_t most = view->attachment->maps.sizes.servers;
-
-	while (plan_server(view->config, view->n_servers, NULL))
-		view->n_servers++;
-	view->rows = calloc((size_t)view->config->n_pools * (view->tables.row_mask + 1),
-			    sizeof(*view->rows));
-	view->number = calloc(view->n_servers + 1, sizeof(*view->number));
-	view->shares = calloc(most, sizeof(*view->shares));
-	view->servers = calloc(most, sizeof(*view->servers));
-	return view->rows && view->number && view->shares && view->servers ? 0 : -ENOMEM;
-}
-
-static int read_view(const struct attachment *attachment, struct view *view, struct reason *reason)
-{
-	const struct map_set *maps = &attachment->maps;
-	struct lb_meta meta = {};
-	uint32_t zero = 0;
-	int err;
-
-	memset(view, 0, sizeof(*view));
-	view->attachment = attachment;
-	err = sync_read(maps, &view->config, &view->numbers, &view->generation, reason);
-	if (err || !view->config)
-		return err;
-	if (bpf_map_lookup_elem(maps->meta, &zero, &meta) ||
-	    bpf_map_lookup_elem(maps->generation, &meta.active, &view->tables))
-		return reason_set(reason, REASON_UNKNOWN, "map-read", errno, LB_MAP_GENERATION);
-	err = make_room(view);
-	if (!err) {
-		read_numbers(view);
-		err = read_tables(view);
-	}
-	return err ? reason_set(reason, REASON_UNKNOWN, "map-read", -err, "%s",
-				attachment->interface) :
-		     0;
-}
-
-static void free_view(struct view *view)
-{
-	free(view->servers);
-	free(view->shares);
-	free(view->number);
-	free(view->rows);
-	json_decref(view->numbers);
-	config_free(view->config);
-	memset(view, 0, sizeof(*view));
-}
 
 static const char *mode_name(const struct config_server *server)
 {
@@ -207,7 +97,7 @@ static void server_row(const struct view *view, uint32_t i, struct out_table *ta
 	hop_text(view, number, hop, sizeof(hop));
 	snprintf(shown, sizeof(shown), "%u", number);
 	snprintf(weight, sizeof(weight), "%u", server->weight);
-	snprintf(share, sizeof(share), "%.1f%%", 100.0 * view->shares[number] / rows_of_pool(view));
+	snprintf(share, sizeof(share), "%.1f%%", 100.0 * view->shares[number] / view_rows(view));
 	out_table_row(table, resolved ? OUT_PLAIN : OUT_BAD, cells);
 	json_array_append_new(
 		list,
@@ -270,10 +160,28 @@ static const char *age_text(double seconds, char *text, size_t size)
 	return text;
 }
 
+/* Whether a card above routed by it while nobody kept the time. */
+static bool used_unseen(const struct view *view, const struct config_cid *cid)
+{
+	struct rotation_use use = {};
+	struct config *config = NULL;
+	struct reason ignored = {};
+	json_t *numbers = NULL;
+	uint32_t generation;
+
+	if (!view->card || seen_is_kept(&view->attachment->maps))
+		return false;
+	if (!sync_read(&view->card->maps, &config, &numbers, &generation, &ignored) && config)
+		rotation_use(&view->card->maps, config, numbers, cid, false, &use);
+	json_decref(numbers);
+	config_free(config);
+	return use.unknown;
+}
+
 /* The tier keeps no times (a card's does not): nobody can say. */
 static const char *removable_text(const struct view *view, const struct rotation_use *use)
 {
-	if (view->attachment->maps.cid_seen < 0)
+	if (view->attachment->maps.cid_seen < 0 || use->unknown)
 		return "not known here";
 	return !use->seen || use->quiet >= view->config->min_quiet ? "yes" : "not yet";
 }
@@ -338,7 +246,8 @@ static json_t *show_configs(const struct view *view)
 		const struct config_cid *cid = &view->config->cids[i];
 		struct rotation_use use = {};
 
-		rotation_use(&view->attachment->maps, view->config, view->numbers, cid, &use);
+		rotation_use(&view->attachment->maps, view->config, view->numbers, cid, true, &use);
+		use.unknown = used_unseen(view, cid);
 		config_row(view, cid, &use, table);
 		json_array_append_new(list, config_json(view, cid, &use));
 	}
@@ -354,7 +263,7 @@ static json_t *show_rows(const struct view *view)
 	json_t *list = json_array();
 
 	for (uint32_t pool = 0; pool < view->config->n_pools; pool++) {
-		uint32_t n = rows_of_pool(view), empty = 0;
+		uint32_t n = view_rows(view), empty = 0;
 		const uint32_t *rows = view->rows + (size_t)pool * n;
 		char total[16], none[16], servers[16];
 		const char *cells[] = { view->config->pools[pool].name, total, none, servers };
@@ -376,24 +285,95 @@ static json_t *show_rows(const struct view *view)
 	return list;
 }
 
+static const char *server_name(const struct view *view, uint32_t number, char *name, size_t size)
+{
+	snprintf(name, size, "%u", number);
+	for (uint32_t i = 0; i < view->n_servers; i++)
+		if (view->number[i] == number) {
+			uint32_t pool = 0;
+			const struct config_server *server = plan_server(view->config, i, &pool);
+
+			snprintf(name, size, "%s/%s", view->config->pools[pool].name, server->name);
+		}
+	return name;
+}
+
+/* The config of an entry's pool; NULL: of a file that ran before. */
+static const struct config_cid *config_of(const struct view *view, const struct lb_conn_key *key)
+{
+	for (uint32_t pool = 0; pool < view->config->n_pools; pool++)
+		if (plan_pool_number(view->config, view->numbers, pool) == key->config >> 3)
+			return config_find_cid(view->config, pool,
+					       key->config & LB_CONFIG_RESERVED);
+	return NULL;
+}
+
+static void known_row(const struct view *view, const struct conns_entry *entry,
+		      struct out_table *table, json_t *list)
+{
+	const struct config_cid *cid = config_of(view, &entry->key);
+	char hex[2 * LB_CID_MAX + 1], id[8], name[2 * CONFIG_NAME_MAX + 2], packets[16];
+	const char *cells[] = { hex, id, name, packets };
+	uint8_t octets[LB_CID_MAX];
+
+	memcpy(octets, entry->key.cid, sizeof(octets));
+	config_hex_text(octets, cid ? 1u + cid->server_id_length + cid->nonce_length : LB_CID_MAX,
+			hex);
+	snprintf(id, sizeof(id), "%u", entry->key.config & LB_CONFIG_RESERVED);
+	server_name(view, entry->conn.server, name, sizeof(name));
+	out_count(packets, entry->conn.packets);
+	out_table_row(table, OUT_PLAIN, cells);
+	json_array_append_new(list,
+			      json_pack("{s:s, s:i, s:s, s:I}", "cid", hex, "config",
+					(int)(entry->key.config & LB_CONFIG_RESERVED), "server",
+					name, "packets", (json_int_t)entry->conn.packets));
+}
+
+/* What a card was told of, the most used first; a host tier decodes by itself. */
+static json_t *show_known(const struct view *view)
+{
+	static const char *const headings[] = { "connection ID", ">config", "server", ">packets" };
+	struct out_table *table = out_table_begin(4, headings);
+	struct conns_entry *entries = NULL;
+	json_t *list = json_array();
+	uint32_t n = 0;
+
+	if (view->attachment->maps.conn >= 0)
+		conns_read(&view->attachment->maps, &entries, &n);
+	for (uint32_t i = 0; i < n; i++)
+		known_row(view, &entries[i], table, list);
+	out_table_end(table);
+	free(entries);
+	return list;
+}
+
 static const struct topic {
 	const char *name;
 	json_t *(*show)(const struct view *view);
 } topics[] = {
-	{ "servers", show_servers },
-	{ "vips", show_vips },
-	{ "configs", show_configs },
-	{ "rows", show_rows },
+	{ "servers", show_servers }, { "vips", show_vips },   { "configs", show_configs },
+	{ "rows", show_rows },	     { "known", show_known },
 };
 
-static int show_tier(const struct topic *topic, const struct attachment *attachment, json_t *list,
-		     struct reason *reason)
+/* NULL: there is none, or this is it. */
+static const struct attachment *card_of(const struct attachment *attachment,
+					const struct attachment *all, size_t n)
+{
+	for (size_t i = 0; attachment->tier != TIER_OFFLOAD && i < n; i++)
+		if (all[i].tier == TIER_OFFLOAD && all[i].ifindex == attachment->ifindex)
+			return &all[i];
+	return NULL;
+}
+
+static int show_tier(const struct topic *topic, const struct attachment *attachment,
+		     const struct attachment *card, json_t *list, struct reason *reason)
 {
 	struct view view;
-	int err = read_view(attachment, &view, reason);
+	int err = view_read(attachment, &view, reason);
 
+	view.card = card;
 	if (err) {
-		free_view(&view);
+		view_free(&view);
 		return err;
 	}
 	out_text("%s  %s  generation %u\n", attachment->interface, tiers[attachment->tier].name,
@@ -406,7 +386,7 @@ static int show_tier(const struct topic *topic, const struct attachment *attachm
 						      topic->show(&view)));
 	else
 		out_text("no configuration has been applied\n");
-	free_view(&view);
+	view_free(&view);
 	return 0;
 }
 
@@ -426,7 +406,7 @@ static int run(const struct cli_common *common, const void *opaque, int argc, ch
 		if (!strcmp(argv[0], topics[i].name))
 			topic = &topics[i];
 	if (!topic) {
-		return out_usage(argv[0], "show takes servers, vips, configs or rows");
+		return out_usage(argv[0], "show takes servers, vips, configs, rows or known");
 	}
 	err = attach_list(options->interface, &list, &n, &reason);
 	if (!err && !n)
@@ -434,7 +414,7 @@ static int run(const struct cli_common *common, const void *opaque, int argc, ch
 				 options->interface ? options->interface : "");
 	shown = json_array();
 	for (size_t i = 0; !err && i < n; i++)
-		err = show_tier(topic, &list[i], shown, &reason);
+		err = show_tier(topic, &list[i], card_of(&list[i], list, n), shown, &reason);
 	attach_list_free(list, n);
 	if (err) {
 		json_decref(shown);
@@ -452,7 +432,7 @@ static const struct cli_option option_table[] = {
 
 const struct cli_command cmd_show = {
 	.name = "show",
-	.arguments = "servers|vips|configs|rows",
+	.arguments = "servers|vips|configs|rows|known",
 	.summary = "what the applied file became in the maps",
 	.options = option_table,
 	.options_size = sizeof(struct options),

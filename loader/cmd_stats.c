@@ -112,6 +112,26 @@ static void print_tier(const struct options *options, const struct pair *pair,
 	}
 }
 
+static const char *percent(double share, char *text, size_t size)
+{
+	if (share < 0)
+		snprintf(text, size, "none yet");
+	else
+		snprintf(text, size, "%.1f %%", 100 * share);
+	return text;
+}
+
+static void print_share(const struct stats_share *share)
+{
+	char all[16], encrypted[16];
+
+	out_text("%s  of what both tiers forwarded, the card did: %s; of the encrypted: %s; "
+		 "CIDs it knows: %u of %u\n\n",
+		 share->interface, percent(share->all, all, sizeof(all)),
+		 percent(share->encrypted, encrypted, sizeof(encrypted)), share->known,
+		 share->known_room);
+}
+
 static bool watches(const struct options *options)
 {
 	return options->watch || options->interval || options->count;
@@ -130,8 +150,13 @@ static void print(const struct options *options, const struct pair *pair)
 	}
 	if (watches(options) && isatty(STDOUT_FILENO))
 		out_text("\033[H\033[J");
-	for (size_t i = 0; i < pair->now->n; i++)
+	for (size_t i = 0; i < pair->now->n; i++) {
+		struct stats_share share;
+
 		print_tier(options, pair, &pair->now->tiers[i]);
+		if (stats_share(pair->now, i, &share))
+			print_share(&share);
+	}
 }
 
 /* True when the time is over, nobody asked to stop, and somebody still gets what is printed. */

@@ -76,6 +76,9 @@ uint32_t plan_pool_number(const struct config *config, const json_t *numbers, ui
 /* plan_cids.c. What the data path needs to decode a config's CIDs; key is all zero for a clear one. Wipe it. */
 void plan_cid(const struct config_cid *cid, struct lb_cid_config *entry, struct lb_cid_key *key);
 
+/* plan_cids.c: the tag of an encrypted config in a pool, by position, with the key that the plan holds. */
+uint32_t plan_cid_tag(const struct plan *plan, const struct config_cid *cid, uint32_t pool);
+
 /* plan_cids.c: the configs of all pools, once numbers are given. */
 void plan_build_cids(struct plan *plan);
 

@@ -44,18 +44,19 @@ static uint32_t hash_server_ids(const struct plan *plan, uint32_t pool, uint32_t
  * A function of what an encrypted CID means, so an apply that leaves a config as it is leaves a card
  * what it was told. The key goes in by what it makes of a block of zeros, which tells nothing of it.
  */
-static uint32_t make_tag(const struct plan *plan, const struct config_cid *cid, uint32_t pool,
-			 const struct lb_cid_config *entry, const struct lb_cid_key *key)
+uint32_t plan_cid_tag(const struct plan *plan, const struct config_cid *cid, uint32_t pool)
 {
+	uint32_t index = LB_CID_INDEX(plan->pool_number[pool], cid->id);
+	const struct lb_cid_config *entry = &plan->cids[index];
 	struct lb_aes_block block = {};
 	uint32_t words[8] = {
-		LB_CID_INDEX(plan->pool_number[pool], cid->id),
+		index,
 		(uint32_t)entry->algorithm << 16 | entry->server_id_length << 8 |
 			entry->nonce_length,
 		hash_server_ids(plan, pool, cid->id),
 	};
 
-	lb_aes_encrypt(&key->aes, &block);
+	lb_aes_encrypt(&plan->keys[index].aes, &block);
 	memcpy(words + 3, block.word, sizeof(block.word));
 	return lb_lookup3(words, 7, LB_SEED_TAG).first;
 }
@@ -67,7 +68,7 @@ static void build_cid(struct plan *plan, const struct config_cid *cid, uint32_t 
 
 	plan_cid(cid, entry, &plan->keys[index]);
 	if (cid->keyed)
-		entry->tag = make_tag(plan, cid, pool, entry, &plan->keys[index]);
+		entry->tag = plan_cid_tag(plan, cid, pool);
 }
 
 void plan_build_cids(struct plan *plan)

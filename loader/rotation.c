@@ -26,7 +26,7 @@ static void add_pool(const struct map_set *set, uint32_t index, const struct lb_
 }
 
 int rotation_use(const struct map_set *set, const struct config *config, const json_t *numbers,
-		 const struct config_cid *cid, struct rotation_use *use)
+		 const struct config_cid *cid, bool kept, struct rotation_use *use)
 {
 	uint32_t n = LB_CID_INDEX(set->sizes.pools + 1, 0);
 	struct lb_count *counts = calloc(n, sizeof(*counts));
@@ -42,6 +42,7 @@ int rotation_use(const struct map_set *set, const struct config *config, const j
 			add_pool(set, LB_CID_INDEX(number, cid->id), counts, &last, use);
 	}
 	free(counts);
+	use->unknown = !err && set->cid_seen < 0 && !kept && use->count.packets;
 	if (err || !last)
 		return err;
 	err = clock_jiffies(&now);
@@ -73,15 +74,24 @@ static bool is_kept(const struct config *running, const struct config_cid *cid,
 /* 0, or -EBUSY with the reason: it routed a packet too short a time ago. */
 static int check_quiet(const struct map_set *set, const struct config *config,
 		       const json_t *numbers, const struct config_cid *cid, uint32_t min_quiet,
-		       struct reason *reason)
+		       bool kept, struct reason *reason)
 {
 	const char *pool = pool_name(config, cid);
 	struct rotation_use use;
-	int err = rotation_use(set, config, numbers, cid, &use);
+	int err = rotation_use(set, config, numbers, cid, kept, &use);
 
 	if (err)
 		return reason_set(reason, REASON_UNKNOWN, "rotation", -err,
 				  "when CID config %u was used", cid->id);
+	if (use.unknown && min_quiet) {
+		reason_set(
+			reason, REASON_CONFIG_IN_USE, "rotation", 0,
+			"cid_configs id %u%s%s: the card routed %llu packets by it, and nobody kept "
+			"when: loader run does, from when it starts",
+			cid->id, pool[0] ? " of pool " : "", pool,
+			(unsigned long long)use.count.packets);
+		return -EBUSY;
+	}
 	if (!use.seen || use.quiet >= min_quiet)
 		return 0;
 	reason_set(reason, REASON_CONFIG_IN_USE, "rotation", 0,
@@ -98,19 +108,30 @@ static bool has_id(const struct config *config, uint32_t id)
 	return false;
 }
 
+bool rotation_is_due(const struct config *running, const struct config *after)
+{
+	for (uint32_t i = 0; running && i < running->n_cids; i++)
+		if (!is_kept(running, &running->cids[i], after))
+			return true;
+	for (uint32_t i = 0; running && i < after->n_cids; i++)
+		if (!has_id(running, after->cids[i].id))
+			return true;
+	return false;
+}
+
 int rotation_check(const struct map_set *set, const struct config *running, const json_t *numbers,
-		   const struct config *after, struct reason *reason)
+		   const struct config *after, bool kept, struct reason *reason)
 {
 	int err = 0;
 
 	for (uint32_t i = 0; running && i < running->n_cids && !err; i++)
 		if (!is_kept(running, &running->cids[i], after))
 			err = check_quiet(set, running, numbers, &running->cids[i],
-					  after->min_quiet, reason);
+					  after->min_quiet, kept, reason);
 	/* An id that was dropped by force still has connections, whatever it is to mean now. */
 	for (uint32_t i = 0; running && i < after->n_cids && !err; i++)
 		if (!has_id(running, after->cids[i].id))
 			err = check_quiet(set, after, numbers, &after->cids[i], after->min_quiet,
-					  reason);
+					  kept, reason);
 	return err;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The service's one loop: signals, netlink and two timers turned into calls of upkeep.h.
+ * The service's one loop: signals, netlink and timers turned into calls of upkeep.h and known.h.
  */
 #include "run.h"
 
@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "known.h"
 #include "log.h"
 #include "nexthop.h"
 #include "notify.h"
@@ -32,7 +33,8 @@ struct service {
 	const char *path;
 	struct upkeep upkeep;
 	struct nexthop_watch *watch;
-	int signals, settle, refresh, epoll;
+	struct known *known;
+	int signals, settle, refresh, tick, epoll;
 	bool settling, stop;
 };
 
@@ -73,7 +75,7 @@ static int watch_fd(const struct service *service, int fd)
 
 static void service_close(struct service *service)
 {
-	int *const fds[] = { &service->epoll, &service->refresh, &service->settle,
+	int *const fds[] = { &service->epoll, &service->tick, &service->refresh, &service->settle,
 			     &service->signals };
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++) {
@@ -81,6 +83,8 @@ static void service_close(struct service *service)
 			close(*fds[i]);
 		*fds[i] = -1;
 	}
+	known_free(service->known);
+	service->known = NULL;
 	nexthop_watch_close(service->watch);
 	service->watch = NULL;
 	upkeep_free(&service->upkeep);
@@ -95,12 +99,14 @@ static int service_open(struct service *service, struct reason *reason)
 	service->signals = open_signals();
 	service->settle = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	service->refresh = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	service->tick = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	service->epoll = epoll_create1(EPOLL_CLOEXEC);
+	service->known = known_new();
 	if (service->signals < 0 || service->settle < 0 || service->refresh < 0 ||
-	    service->epoll < 0)
+	    service->tick < 0 || service->epoll < 0 || !service->known)
 		return fail("descriptors", reason);
 	if (watch_fd(service, service->signals) || watch_fd(service, service->settle) ||
-	    watch_fd(service, service->refresh) ||
+	    watch_fd(service, service->refresh) || watch_fd(service, service->tick) ||
 	    watch_fd(service, nexthop_watch_fd(service->watch)))
 		return fail("epoll", reason);
 	return set_timer(service->refresh, REFRESH_MS, REFRESH_MS) ? fail("timer", reason) : 0;
@@ -147,10 +153,22 @@ static struct config *load(const char *path)
 	return config;
 }
 
+/* Interfaces that have a card's tier and a host's keep the service busy. */
+static void look(struct service *service)
+{
+	int interval;
+
+	known_look(service->known, service->upkeep.config);
+	interval = known_is_busy(service->known) ? KNOWN_TICK_MS : 0;
+	if (set_timer(service->tick, interval, interval))
+		log_error("timer: %s", strerror(errno));
+}
+
 static void update(struct service *service)
 {
 	follow(service);
 	upkeep_update(&service->upkeep);
+	look(service);
 }
 
 /* The network has changed, which is no reason to undo what somebody else applied. */
@@ -224,6 +242,11 @@ static void on_event(struct service *service, int fd)
 		nexthop_watch_refresh(service->watch);
 		if (upkeep_incomplete(&service->upkeep))
 			catch_up(service);
+		else
+			look(service);
+	} else if (fd == service->tick) {
+		clear_timer(fd);
+		known_tick(service->known);
 	} else {
 		on_netlink(service);
 	}
@@ -289,15 +312,22 @@ static int start(struct service *service, int wait_ms, struct reason *reason)
 	wait_interfaces(service, now_ms() + wait_ms);
 	follow(service);
 	error = upkeep_attach(&service->upkeep, START_MS, reason);
-	if (!error)
+	if (!error) {
+		look(service);
 		tell_ready(service);
+	}
 	return error;
 }
 
 int run_service(const struct run_request *request, struct reason *reason)
 {
 	struct service service = {
-		.path = request->path, .signals = -1, .settle = -1, .refresh = -1, .epoll = -1
+		.path = request->path,
+		.signals = -1,
+		.settle = -1,
+		.refresh = -1,
+		.tick = -1,
+		.epoll = -1,
 	};
 	int error = upkeep_init(&service.upkeep, request->config, reason);
 

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "conns.h"
 #include "names.h"
 #include "pins.h"
 #include "stats.h"
@@ -36,6 +37,8 @@ static int read_reasons(const struct map_set *maps, struct stats_tier *tier)
 			 names_reason(i));
 		tier->reasons[i].count = counts[i];
 		add(&tier->total, &counts[i]);
+		if (!strcmp(names_reason_verdict(i), "forward"))
+			tier->forwarded += counts[i].packets;
 	}
 	return err;
 }
@@ -151,6 +154,8 @@ static int read_configs(const struct map_set *maps, const struct config *config,
 	for (uint32_t i = 0; !err && i < tier->n_configs; i++) {
 		name_config(config, &config->cids[i], &tier->configs[i]);
 		tier->configs[i].count = config_count(config, numbers, &config->cids[i], counts);
+		if (config->cids[i].keyed)
+			tier->encrypted += tier->configs[i].count.packets;
 	}
 	free(counts);
 	return err;
@@ -176,6 +181,8 @@ static int read_tier(const struct attachment *attachment, struct stats_tier *tie
 		err = read_servers(maps, config, numbers, tier);
 	if (!err && config)
 		err = read_configs(maps, config, numbers, tier);
+	tier->known = conns_count(maps);
+	tier->known_room = maps->sizes.known_cids;
 	json_decref(numbers);
 	config_free(config);
 	return err ? reason_set(reason, REASON_UNKNOWN, "map-read", -err, "%s", tier->interface) :
@@ -310,6 +317,53 @@ static json_t *reasons_json(const struct stats_tier *tier)
 	return object;
 }
 
+static double part(uint64_t above, uint64_t below)
+{
+	return above + below ? (double)above / (double)(above + below) : -1;
+}
+
+bool stats_share(const struct stats *stats, size_t tier, struct stats_share *share)
+{
+	const struct stats_tier *card = &stats->tiers[tier];
+
+	for (size_t i = 0; card->tier == TIER_OFFLOAD && i < stats->n; i++) {
+		const struct stats_tier *host = &stats->tiers[i];
+
+		if (i == tier || strcmp(host->interface, card->interface))
+			continue;
+		*share = (struct stats_share){
+			.interface = card->interface,
+			.all = part(card->forwarded, host->forwarded),
+			.encrypted = part(card->encrypted, host->encrypted),
+			.known = card->known,
+			.known_room = card->known_room,
+		};
+		return true;
+	}
+	return false;
+}
+
+static json_t *share_json(double share)
+{
+	return share < 0 ? json_null() : json_real(share);
+}
+
+static json_t *shares_json(const struct stats *stats)
+{
+	json_t *list = json_array();
+	struct stats_share share;
+
+	for (size_t i = 0; i < stats->n; i++)
+		if (stats_share(stats, i, &share))
+			json_array_append_new(
+				list, json_pack("{s:s, s:o, s:o, s:{s:I, s:I}}", "interface",
+						share.interface, "share", share_json(share.all),
+						"encrypted_share", share_json(share.encrypted),
+						"known_cids", "used", (json_int_t)share.known,
+						"room", (json_int_t)share.known_room));
+	return list;
+}
+
 json_t *stats_json(const struct stats *stats)
 {
 	json_t *list = json_array();
@@ -330,6 +384,6 @@ json_t *stats_json(const struct stats *stats)
 							      count_json(&tier->stack_other)) :
 						    json_null()));
 	}
-	return json_pack("{s:s, s:f, s:o}", "schema", "shunt/stats/1", "time", stats->time, "tiers",
-			 list);
+	return json_pack("{s:s, s:f, s:o, s:o}", "schema", "shunt/stats/1", "time", stats->time,
+			 "tiers", list, "offloaded", shares_json(stats));
 }

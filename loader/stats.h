@@ -22,6 +22,9 @@ struct stats_tier {
 	bool has_stack;
 	struct lb_count total; /* everything the tier saw: the sum of reasons */
 	struct lb_count stack_other; /* reached the stack, for no VIP */
+	uint64_t forwarded; /* packets, by whatever reason */
+	uint64_t encrypted; /* those of them by encrypted CIDs */
+	uint32_t known, known_room; /* a card's: CIDs that it was told of */
 	struct stats_item reasons[LB_REASON_COUNT];
 	uint32_t n_vips, n_servers, n_configs;
 	struct stats_item *vips, *servers, *configs;
@@ -46,6 +49,14 @@ const struct stats_item *stats_items(const struct stats_tier *tier, enum stats_k
  */
 double stats_rate(const struct stats *before, const struct stats *now,
 		  const struct stats_tier *tier, enum stats_kind kind, uint32_t index);
+/* What a card took off the tier below it on the same interface, since each of them counts. */
+struct stats_share {
+	const char *interface;
+	double all, encrypted; /* of what both forwarded; below 0: they forwarded none */
+	uint32_t known, known_room;
+};
+/* By a tier's index. False: it is no card's, or has no tier below it. */
+bool stats_share(const struct stats *stats, size_t tier, struct stats_share *share);
 json_t *stats_json(const struct stats *stats);
 
 #endif

@@ -194,6 +194,14 @@ static int read_active(const struct map_set *set, struct lb_meta *meta,
 	return 0;
 }
 
+int sync_tables(const struct map_set *set, struct lb_generation *tables)
+{
+	struct reason ignored = {};
+	struct lb_meta meta;
+
+	return read_active(set, &meta, tables, &ignored);
+}
+
 int sync_read(const struct map_set *set, struct config **config, json_t **numbers,
 	      uint32_t *generation, struct reason *reason)
 {

@@ -33,6 +33,8 @@ int map_set_from_pins(struct map_set *set, const char *directory, struct reason 
 int map_set_pin(const struct map_set *set, const char *directory, struct reason *reason);
 void map_set_close(struct map_set *set);
 
+/* Where the tables that packets use begin; number 0: nothing was applied. 0 or -errno. */
+int sync_tables(const struct map_set *set, struct lb_generation *tables);
 /* What runs: the applied configuration, NULL if none was. numbers: see plan_build(); may be NULL. */
 int sync_read(const struct map_set *set, struct config **config, json_t **numbers,
 	      uint32_t *generation, struct reason *reason);

@@ -142,7 +142,8 @@ enum lb_algorithm {
 
 /*
  * Where a config stands in cid_config_map and cid_key_map (from the generation's base), cid_stats and
- * cid_seen_map: each pool, from 1, has its own seven, so that two tenants may have two keys.
+ * cid_seen_map: each pool, from 1, has its own seven, so that two tenants may have two keys. There is no
+ * pool 0: cid_seen_map[0] is when user space last looked whether a card above routed by them.
  */
 #define LB_CID_INDEX(pool, config_id) ((__u32)(pool) << 3 | (__u32)(config_id))
 
