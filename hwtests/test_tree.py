@@ -21,9 +21,9 @@ LOADER = TREE / "loader"
 
 # What a file of the loader may know: header, and the only files that include it.
 MAY_INCLUDE = {
-    "bpf/*": "batch.c clock.c conns.c counts.c decap.c device.[ch] dispatcher.h hook.c log.c maps.c "
-             "known.c object.[ch] pins.c probe.c probe_offload.c recount.c rotation.c seen.c "
-             "stack.c stacked.c stats.c sync.[ch] trace.c view.c cmd_status.c",
+    "bpf/*": "batch.c clock.c conns.c counts.c decap.c device.[ch] dispatcher.h hook.c log.c "
+             "maps.c known.c object.[ch] pins.c probe.c probe_offload.c recount.c rotation.c "
+             "seen.c stack.c stacked.c stats.c sync.[ch] trace.c view.c cmd_status.c",
     "xdp/*": "dispatcher.c log.c",
     "libmnl/*": "nexthop*.c nic.c stack.c way.[ch]",
     "pcap/*": "cmd_trace.c",
@@ -211,6 +211,19 @@ def test_manual_knows_the_probe_document() -> None:
     warnings = re.findall(r'"([a-z]+(?:-[a-z]+)+)",', (LOADER / "probe_warn.c").read_text())
     assert len(warnings) > 5
     for key in {*keys, *warnings} - {"schema"}:
+        assert re.search(rf"\b{key}\b", manual), key
+
+
+def test_manual_knows_what_is_told_of_cards() -> None:
+    manual = page("shunt.8")
+    manual = manual[manual.index(" CARDS "):manual.index(" FILES ")]
+    stats, shown = (LOADER / "stats.c").read_text(), (LOADER / "cmd_show.c").read_text()
+    keys = {*re.findall(r'"([a-z_]+)"', stats[stats.index("*shares_json("):
+                                              stats.index("stats_json(const")]),
+            *re.findall(r'"([a-z_]+)"', shown[shown.index("void known_row("):
+                                              shown.index("*show_known(")])}
+    assert len(keys) == 10
+    for key in keys:
         assert re.search(rf"\b{key}\b", manual), key
 
 

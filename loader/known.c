@@ -10,11 +10,13 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "attach.h"
 #include "batch.h"
 #include "decide.h"
 #include "log.h"
+#include "pins.h"
 #include "promote.h"
 #include "seen.h"
 #include "stacked.h"
@@ -86,30 +88,60 @@ static void find_tiers(struct site *site)
 }
 
 /* NULL: the interface has not both tiers, or something failed, which whoever attaches tells. */
-static struct site *site_open(const char *interface)
+static struct site *site_find(const char *interface)
 {
 	struct site *site = calloc(1, sizeof(*site));
 	struct reason ignored = {};
+
+	if (site && !attach_list(interface, &site->list, &site->n_list, &ignored))
+		find_tiers(site);
+	if (!site || !site->card || !site->host) {
+		site_free(site);
+		return NULL;
+	}
+	site->card_id = map_id(site->card->conn);
+	site->host_id = map_id(site->host->cid_sample);
+	return site;
+}
+
+/* False: no memory. */
+static bool site_begin(struct site *site)
+{
 	uint32_t seed = 0;
 
-	if (!site || attach_list(interface, &site->list, &site->n_list, &ignored)) {
-		site_free(site);
-		return NULL;
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) < 0)
+		seed = site->card_id;
+	site->promote = promote_new(site->card->sizes.known_cids, seed);
+	site->seen = seen_new(site->card, site->host);
+	return site->promote && site->seen;
+}
+
+/* What was detached or replaced is let go at once, for it has its place on the card as long as we hold it. */
+static bool is_pinned(const struct site *site, const struct map_set *maps, const char *name,
+		      uint32_t id)
+{
+	for (size_t i = 0; i < site->n_list; i++) {
+		struct pin_path folder =
+			pins_folder(site->list[i].interface, tiers[site->list[i].tier].name);
+		bool same;
+		int fd;
+
+		if (&site->list[i].maps != maps)
+			continue;
+		fd = bpf_obj_get(pins_in(&folder, name).text);
+		if (fd < 0)
+			return false;
+		same = map_id(fd) == id;
+		close(fd);
+		return same;
 	}
-	find_tiers(site);
-	if (site->card && site->host) {
-		site->card_id = map_id(site->card->conn);
-		site->host_id = map_id(site->host->cid_sample);
-		if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) < 0)
-			seed = site->card_id;
-		site->promote = promote_new(site->card->sizes.known_cids, seed);
-		site->seen = seen_new(site->card, site->host);
-	}
-	if (!site->promote || !site->seen) {
-		site_free(site);
-		return NULL;
-	}
-	return site;
+	return false;
+}
+
+static bool is_attached(const struct site *site)
+{
+	return is_pinned(site, site->card, LB_MAP_CONN, site->card_id) &&
+	       is_pinned(site, site->host, LB_MAP_CID_SAMPLE, site->host_id);
 }
 
 /* "c0ffee…": what of the CID is compared. */
@@ -214,6 +246,9 @@ static void follow(struct site *site, int64_t now)
 		site->broken = err && err != -ENOENT;
 		if (!err && site->stacked.plan)
 			promote_revise(site->promote, means, site->stacked.plan);
+		else if (!site->broken)
+			log_debug("%s: the card learns nothing while its tiers run different files",
+				  site->list->interface);
 	}
 	site->broken |= old < 0;
 	if (!site->broken && !site->adopted && site->stacked.plan)
@@ -326,7 +361,9 @@ static void site_tick(struct site *site)
 {
 	int64_t now = now_ms();
 
-	follow(site, now);
+	site->broken = !is_attached(site);
+	if (!site->broken)
+		follow(site, now);
 	if (!site->broken && site->turns++ % SEEN_TICKS == 0)
 		site->broken = seen_look(site->seen, &site->stacked) < 0;
 	if (site->broken || !site->adopted)
@@ -365,7 +402,7 @@ static bool is_same(const struct site *a, const struct site *b)
 	       !strcmp(a->list->interface, b->list->interface);
 }
 
-/* The site of before, if it is still the same. */
+/* The site of before, if it is still the same. NULL: no memory. */
 static struct site *keep(struct known *known, struct site *found)
 {
 	for (size_t i = 0; i < known->n; i++)
@@ -375,7 +412,10 @@ static struct site *keep(struct known *known, struct site *found)
 			known->sites[i] = found;
 			return site;
 		}
-	return found;
+	if (site_begin(found))
+		return found;
+	site_free(found);
+	return NULL;
 }
 
 void known_look(struct known *known, const struct config *config)
@@ -384,10 +424,12 @@ void known_look(struct known *known, const struct config *config)
 	size_t n = 0;
 
 	for (uint32_t i = 0; sites && i < config->n_interfaces; i++) {
-		struct site *found = site_open(config->interfaces[i].name);
+		struct site *found = site_find(config->interfaces[i].name);
 
 		if (found)
-			sites[n++] = keep(known, found);
+			found = keep(known, found);
+		if (found)
+			sites[n++] = found;
 	}
 	while (known->n)
 		remove_site(known, known->n - 1);
@@ -401,15 +443,16 @@ bool known_is_busy(const struct known *known)
 	return known->n > 0;
 }
 
-void known_tick(struct known *known)
+bool known_tick(struct known *known)
 {
+	size_t before = known->n;
+
 	for (size_t i = 0; i < known->n;) {
 		site_tick(known->sites[i]);
-		if (!known->sites[i]->broken) {
+		if (known->sites[i]->broken)
+			remove_site(known, i);
+		else
 			i++;
-			continue;
-		}
-		log_debug("%s: offload: its maps are gone", known->sites[i]->list->interface);
-		remove_site(known, i);
 	}
+	return known->n == before;
 }

@@ -22,6 +22,7 @@ void known_free(struct known *known);
 void known_look(struct known *known, const struct config *config);
 /* There is something to do every KNOWN_TICK_MS. */
 bool known_is_busy(const struct known *known);
-void known_tick(struct known *known);
+/* False: one of them has lost a tier, so known_look() is due. */
+bool known_tick(struct known *known);
 
 #endif

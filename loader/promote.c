@@ -32,6 +32,7 @@ struct promote {
 	uint32_t budget, n, seed;
 	uint32_t mask; /* groups of WAYS entries - 1 */
 	uint32_t cursor;
+	int64_t compared; /* when it was last seen who is coldest */
 	struct entry *entries;
 	struct entry **order; /* scratch: room for each entry */
 };
@@ -336,8 +337,11 @@ size_t promote_turn(struct promote *promote, int64_t now, struct promote_change 
 	drop_revoked(promote, &list);
 	n_ripe = collect(promote, is_ripe, now, ripe);
 	promoted = ripe + n_ripe;
-	if (promote->n + n_ripe > promote->budget)
+	if (promote->n + n_ripe > promote->budget &&
+	    now - promote->compared >= PROMOTE_COMPARE_MS) {
 		n_promoted = collect(promote, is_promoted, now, promoted);
+		promote->compared = now;
+	}
 	for (uint32_t i = 0; i < n_ripe && list.n + 2 <= list.room; i++) {
 		if (promote->n >= promote->budget &&
 		    !displace(promote, promoted, &n_promoted, ripe[i], now, &list))

@@ -24,8 +24,9 @@
 /* Not used for so long: it goes. */
 #define PROMOTE_IDLE_MS 30000
 /* A full card changes one for another that is so many times as hot, and not before this. */
-#define PROMOTE_HOTTER	2
-#define PROMOTE_STAY_MS 10000
+#define PROMOTE_COMPARE_MS 5000 /* between two comparisons of all with all */
+#define PROMOTE_HOTTER	   2
+#define PROMOTE_STAY_MS	   10000
 
 /* An entry that is to be put on the card or taken off. */
 struct promote_change {

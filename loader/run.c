@@ -246,7 +246,8 @@ static void on_event(struct service *service, int fd)
 			look(service);
 	} else if (fd == service->tick) {
 		clear_timer(fd);
-		known_tick(service->known);
+		if (!known_tick(service->known))
+			look(service);
 	} else {
 		on_netlink(service);
 	}

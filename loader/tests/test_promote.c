@@ -210,6 +210,7 @@ static void full_card_changes_for_a_clearly_hotter_one_only(void **state)
 	meet(&bench, 4, PROMOTE_SAMPLES, 150);
 	turn(&bench);
 	assert_int_equal(bench.n, 0);
+	bench.now += PROMOTE_COMPARE_MS;
 	meet(&bench, 3, PROMOTE_SAMPLES, 500);
 	turn(&bench);
 	assert_int_equal(bench.n, 2);

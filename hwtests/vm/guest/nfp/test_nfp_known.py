@@ -254,6 +254,21 @@ def test_card_that_comes_again_is_told_again(bench: Bench) -> None:
     bench.heat([hot])
 
 
+def test_what_is_detached_is_let_go(bench: Bench) -> None:
+    """A map that the service held would have its place on the card still."""
+    bench.write()
+    bench.start()
+    (hot,) = bench.cids(1)
+    bench.heat([hot])
+    for _ in range(2):
+        held = bench.card.budget()
+        _loader("attach", "nfp0", "-c", bench.file, "--reload")
+        _until(lambda: bench.card.budget() == held)
+        bench.heat([hot])
+    _loader("detach", "nfp0")
+    _until(lambda: bench.card.budget() == (0, 0), 8)
+
+
 def test_use_that_only_the_card_sees(bench: Bench) -> None:
     """A config that the card routes by is in use, though the tier below sees none of it."""
     bench.write()
