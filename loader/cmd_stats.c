@@ -121,7 +121,25 @@ static const char *percent(double share, char *text, size_t size)
 	return text;
 }
 
-static void print_share(const struct stats_share *share)
+static void print_sums(const struct stats_share *share)
+{
+	const char *headings[] = { "server, both tiers", ">packets", ">octets" };
+	struct out_table *table = out_table_begin(3, headings);
+	char packets[16], octets[16];
+
+	for (uint32_t i = 0; i < share->card->n_servers; i++) {
+		struct lb_count sum = stats_share_server(share, i);
+		const char *cells[] = { share->card->servers[i].name,
+					out_count(packets, sum.packets),
+					out_octets(octets, sum.octets) };
+
+		out_table_row(table, OUT_PLAIN, cells);
+	}
+	out_table_end(table);
+	out_text("\n");
+}
+
+static void print_share(const struct options *options, const struct stats_share *share)
 {
 	char all[16], encrypted[16];
 
@@ -130,6 +148,8 @@ static void print_share(const struct stats_share *share)
 		 share->interface, percent(share->all, all, sizeof(all)),
 		 percent(share->encrypted, encrypted, sizeof(encrypted)), share->known,
 		 share->known_room);
+	if (wants(options, "server"))
+		print_sums(share);
 }
 
 static bool watches(const struct options *options)
@@ -155,7 +175,7 @@ static void print(const struct options *options, const struct pair *pair)
 
 		print_tier(options, pair, &pair->now->tiers[i]);
 		if (stats_share(pair->now, i, &share))
-			print_share(&share);
+			print_share(options, &share);
 	}
 }
 

@@ -322,6 +322,21 @@ static double part(uint64_t above, uint64_t below)
 	return above + below ? (double)above / (double)(above + below) : -1;
 }
 
+struct lb_count stats_share_server(const struct stats_share *share, uint32_t index)
+{
+	struct lb_count sum = share->card->servers[index].count;
+
+	for (uint32_t i = 0; i < share->host->n_servers; i++) {
+		const struct stats_item *below = &share->host->servers[i];
+
+		if (strcmp(below->name, share->card->servers[index].name))
+			continue;
+		sum.packets += below->count.packets;
+		sum.octets += below->count.octets;
+	}
+	return sum;
+}
+
 bool stats_share(const struct stats *stats, size_t tier, struct stats_share *share)
 {
 	const struct stats_tier *card = &stats->tiers[tier];
@@ -337,6 +352,8 @@ bool stats_share(const struct stats *stats, size_t tier, struct stats_share *sha
 			.encrypted = part(card->encrypted, host->encrypted),
 			.known = card->known,
 			.known_room = card->known_room,
+			.card = card,
+			.host = host,
 		};
 		return true;
 	}
@@ -348,19 +365,34 @@ static json_t *share_json(double share)
 	return share < 0 ? json_null() : json_real(share);
 }
 
+static json_t *sums_json(const struct stats_share *share)
+{
+	json_t *object = json_object();
+
+	for (uint32_t i = 0; i < share->card->n_servers; i++) {
+		struct lb_count sum = stats_share_server(share, i);
+
+		json_object_set_new(object, share->card->servers[i].name, count_json(&sum));
+	}
+	return object;
+}
+
 static json_t *shares_json(const struct stats *stats)
 {
 	json_t *list = json_array();
 	struct stats_share share;
 
-	for (size_t i = 0; i < stats->n; i++)
-		if (stats_share(stats, i, &share))
-			json_array_append_new(
-				list, json_pack("{s:s, s:o, s:o, s:{s:I, s:I}}", "interface",
+	for (size_t i = 0; i < stats->n; i++) {
+		if (!stats_share(stats, i, &share))
+			continue;
+		json_array_append_new(list,
+				      json_pack("{s:s, s:o, s:o, s:{s:I, s:I}, s:o}", "interface",
 						share.interface, "share", share_json(share.all),
 						"encrypted_share", share_json(share.encrypted),
 						"known_cids", "used", (json_int_t)share.known,
-						"room", (json_int_t)share.known_room));
+						"room", (json_int_t)share.known_room, "servers",
+						sums_json(&share)));
+	}
 	return list;
 }
 

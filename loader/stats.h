@@ -54,7 +54,10 @@ struct stats_share {
 	const char *interface;
 	double all, encrypted; /* of what both forwarded; below 0: they forwarded none */
 	uint32_t known, known_room;
+	const struct stats_tier *card, *host;
 };
+/* What both tiers sent to the card's server of that index (by its name). */
+struct lb_count stats_share_server(const struct stats_share *share, uint32_t index);
 /* By a tier's index. False: it is no card's, or has no tier below it. */
 bool stats_share(const struct stats *stats, size_t tier, struct stats_share *share);
 json_t *stats_json(const struct stats *stats);

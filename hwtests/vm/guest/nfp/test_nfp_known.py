@@ -304,9 +304,14 @@ def test_share_of_the_card(bench: Bench) -> None:
     reason = list(before["tiers"][0]["reasons"]).index("known_cid")
     bench.card.count(bench.map("reason_stats").number, struct.pack("<I", reason), 0, 8, 3 * below)
     bench.card.count(bench.map("cid_stats").number, struct.pack("<I", 1 << 3), 0, 8, below)
+    bench.card.count(bench.map("server_stats").number, struct.pack("<I", 1), 0, 8, 5)
     (document,) = _loader("stats", "nfp0")
     (shared,) = document["offloaded"]
     assert shared["interface"] == "nfp0"
+    for name, sent in shared["servers"].items():
+        assert sent["packets"] == sum(tier["servers"][name]["packets"]
+                                      for tier in document["tiers"])
+    assert sum(sent["packets"] for sent in shared["servers"].values()) > 5
     assert shared["share"] == pytest.approx(0.75)
     assert shared["encrypted_share"] == pytest.approx(0.5)
     assert shared["known_cids"] == {"used": 1, "room": 16}
