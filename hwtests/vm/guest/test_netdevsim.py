@@ -30,7 +30,7 @@ def test_probe_loads_the_object(loader: Loader, device: Device) -> None:
     found = loader.probe("n0")
     row = tiers(found)["offload"]
     assert (row["usable"], row["note"]) == ("yes", "the program loads on the device")
-    assert row["limits"]["maps"] == 11 and row["limits"]["insns"] > 1000
+    assert row["limits"]["maps"] == 12 and row["limits"]["insns"] > 500
     assert "driver" not in found["choice"] or found["interface"]["xdp_features"]
     assert found["choice"][0] == "offload" and found["interface"]["driver"] == "netdevsim"
     assert not found["trial"] and not found["attached"]
