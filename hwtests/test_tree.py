@@ -222,7 +222,7 @@ def test_manual_knows_what_is_told_of_cards() -> None:
                                               stats.index("stats_json(const")]),
             *re.findall(r'"([a-z_]+)"', shown[shown.index("void known_row("):
                                               shown.index("*show_known(")])}
-    assert len(keys) == 10
+    assert len(keys) >= 10
     for key in keys:
         assert re.search(rf"\b{key}\b", manual), key
 
