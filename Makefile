@@ -53,7 +53,7 @@ lint: ## format, static analysis, shell, Python, licences: changes nothing
 	$(Q)ci/lint.sh
 
 check-offload: $(BUILD)/bpf/offload.bpf.o ## would a card take the offload object? Also with CHECK=--words
-	$(Q)$(PYTHON) -m ci.check_offload $(CHECK) $<
+	$(Q)$(PYTHON) -m ci.check_offload $< $(CHECK)
 
 test: ## everything there is to test (root); installs the packages it needs
 	$(Q)ci/test.sh

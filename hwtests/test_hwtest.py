@@ -322,7 +322,7 @@ def test_peer_by_ssh(lab: Lab, far: tuple[Node, Path]) -> None:
 
 
 def test_what_a_card_leaves_to_the_host() -> None:
-    """In the offload tier: what it passes, most of all encrypted connection IDs, and nothing else."""
+    """In the offload tier: what it passes, most of all encrypted CIDs, and nothing else."""
     ends = frames.Ends(b"\x02" + bytes(5), b"\x02" * 6, 1500)
     play = frames.keyed("keyed-0")
     host, _ = play.judged(ends, card=False)

@@ -239,6 +239,7 @@ static int swap_shared(struct change *change, const struct attachment *attachmen
 	};
 	struct pin_path fresh = site_fresh_folder(change->site, change->tier);
 	struct pin_path old = site_folder(change->site, change->tier);
+	struct pin_path pending = site_pending_folder(change->site, change->tier);
 	struct pin_path program;
 	struct reason ignored = {};
 	struct bpf_object *object;
@@ -246,17 +247,23 @@ static int swap_shared(struct change *change, const struct attachment *attachmen
 
 	if (error)
 		return error;
-	error = dispatcher_attach(change->site->interface, change->site->ifindex, change->tier,
-				  object, &change->fd, &change->shared, reason);
+	error = pins_make(&pending, reason);
+	if (!error)
+		error = dispatcher_attach(change->site->interface, change->site->ifindex,
+					  change->tier, object, &change->fd, &change->shared,
+					  reason);
 	bpf_object__close(object);
-	if (error)
+	if (error) {
+		pins_remove(&pending);
 		return error;
+	}
 	change->fd_owned = true;
 	error = pin_new(change, attachment, reason);
 	program = pins_in(error ? &fresh : &old, PINS_PROGRAM);
 	if (error || change->ours)
 		dispatcher_detach(change->site->interface, change->site->ifindex, change->tier,
 				  program.text, &ignored);
+	pins_remove(&pending);
 	if (!error && !change->shared)
 		log_warn("%s: this kernel does not let XDP programs share an interface (freplace "
 			 "is refused); attached alone",

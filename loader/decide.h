@@ -20,7 +20,10 @@ struct decision {
 	uint32_t server; /* number, 0: the packet is passed */
 };
 
-/* frame: from the Ethernet header on, whole. Not reentrant. */
+/*
+ * frame: from the Ethernet header on, whole. Where it goes, not whether it gets there: TTL, next hop and
+ * headroom are not asked. Not reentrant.
+ */
 struct decision decide_frame(const struct plan *plan, const uint8_t *frame, size_t length);
 
 /*

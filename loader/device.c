@@ -134,6 +134,7 @@ static int try_maps(const struct fit_map *maps, size_t n, size_t *refused, void 
 	int *made = calloc(n, sizeof(*made)), error = made ? 0 : -ENOMEM;
 	size_t i;
 
+	*refused = 0;
 	for (i = 0; !error && i < n; i++) {
 		made[i] = make(maker, maker->maps[&maps[i] - maker->list], maps[i].entries);
 		if (made[i] < 0) {

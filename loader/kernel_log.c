@@ -4,6 +4,7 @@
  */
 #include "kernel_log.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -43,9 +44,25 @@ static char *text_of(char *record)
 	return text + 1;
 }
 
+/* As a word of its own: "eth1" is neither in "eth10" nor in "veth1". */
+static bool names(const char *text, const char *subject)
+{
+	size_t length = strlen(subject);
+	const char *at = text;
+
+	while (length && (at = strcasestr(at, subject))) {
+		if ((at == text || !isalnum((unsigned char)at[-1])) &&
+		    !isalnum((unsigned char)at[length]))
+			return true;
+		at++;
+	}
+	return false;
+}
+
+/* Drivers say it is about BPF, not always about which device; auditing says it of every program. */
 static bool concerns(const char *text, const char *subject)
 {
-	return strcasestr(text, "bpf") || (subject[0] && strcasestr(text, subject));
+	return names(text, subject) || (names(text, "bpf") && strncmp(text, "audit:", 6) != 0);
 }
 
 bool kernel_log_find(int reader, const char *subject, char *line, size_t size)

@@ -139,7 +139,7 @@ static uint32_t smaller(uint32_t a, uint32_t b)
  * The maps themselves know how large they are: nothing to keep beside them. On a card each has been
  * cut to what the device takes, so the smallest of those that hold the same counts.
  */
-static void read_sizes(struct map_set *set)
+static int read_sizes(struct map_set *set, struct reason *reason)
 {
 	uint32_t configs = smaller(entries(set->cid_stats), entries(set->cid_config) / 2);
 
@@ -153,6 +153,11 @@ static void read_sizes(struct map_set *set)
 		.pools = configs < LB_CID_INDEX(1, 0) ? 0 : configs / LB_CID_INDEX(1, 0) - 1,
 		.known_cids = entries(set->conn),
 	};
+	/* Only of a device that went away meanwhile does the kernel not tell. */
+	if (set->sizes.servers && set->sizes.rows && set->sizes.vip_buckets &&
+	    set->sizes.sid_buckets && (set->conn < 0 || set->sizes.known_cids))
+		return 0;
+	return reason_set(reason, REASON_DEVICE_GONE, "map", ENODEV, "sizes of the maps");
 }
 
 static int check_layout(int fd, const struct map_row *row, struct reason *reason)
@@ -202,8 +207,9 @@ int map_set_from_object(struct map_set *set, const struct bpf_object *object, st
 		set->text = -1;
 		goto fail;
 	}
-	read_sizes(set);
-	return 0;
+	err = read_sizes(set, reason);
+	if (!err)
+		return 0;
 fail:
 	map_set_close(set);
 	return err;
@@ -230,12 +236,11 @@ int map_set_from_pins(struct map_set *set, const char *directory, struct reason 
 		else if (rows[i].where == EVERYWHERE)
 			err = reason_set(reason, REASON_ABI, "pins", errno, "%s", path);
 	}
-	if (err) {
+	if (!err)
+		err = read_sizes(set, reason);
+	if (err)
 		map_set_close(set);
-		return err;
-	}
-	read_sizes(set);
-	return 0;
+	return err;
 }
 
 int map_set_pin(const struct map_set *set, const char *directory, struct reason *reason)

@@ -245,6 +245,14 @@ uint32_t plan_pool_number(const struct config *config, const json_t *numbers, ui
 		json_object_get(json_object_get(numbers, "pools"), config->pools[pool].name));
 }
 
+/* Maps made for more pools may hold fewer of this file's rows; check_room() saw that all find a place. */
+static uint32_t highest_pool(const struct plan *plan)
+{
+	uint32_t by_rows = (plan->sizes.rows >> plan->row_shift) - 1;
+
+	return by_rows < plan->sizes.pools ? by_rows : plan->sizes.pools;
+}
+
 static int number_all(struct plan *plan, const json_t *before)
 {
 	char **servers = server_names(plan->config, plan->n_servers);
@@ -259,7 +267,7 @@ static int number_all(struct plan *plan, const json_t *before)
 				     json_object_get(before, "vips"), plan->sizes.vips);
 	if (!err)
 		err = assign_numbers(plan->pool_number, plan->config->n_pools, pools,
-				     json_object_get(before, "pools"), plan->sizes.pools);
+				     json_object_get(before, "pools"), highest_pool(plan));
 	free_names(pools, plan->config->n_pools);
 	free_names(vips, plan->config->n_vips);
 	free_names(servers, plan->n_servers);

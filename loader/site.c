@@ -28,6 +28,14 @@ struct pin_path site_fresh_folder(const struct site *site, enum tier tier)
 	return pins_folder(site->interface, part);
 }
 
+struct pin_path site_pending_folder(const struct site *site, enum tier tier)
+{
+	char part[32];
+
+	snprintf(part, sizeof(part), "pending-%s", tiers[tier].name);
+	return pins_folder(site->interface, part);
+}
+
 int site_look(struct site *site, const char *interface, struct reason *reason)
 {
 	memset(site, 0, sizeof(*site));
@@ -91,19 +99,22 @@ static int settle(const struct site *site, enum tier tier)
 /* libxdp attaches before we can pin: a loader that is killed in between leaves a program of ours. */
 static int drop_strays(struct site *site, enum tier tier)
 {
-	struct pin_path folder = site_folder(site, tier);
+	struct pin_path folder = site_folder(site, tier), pending = site_pending_folder(site, tier);
 	struct hook_program ours = {};
 	struct reason ignored = {};
-	int fd, dropped;
+	int fd, dropped = 0;
 
-	if (tier == TIER_OFFLOAD || !dispatcher_is(site->hook.id[tier]))
+	/* Without the mark a program of that name may be pinned where we do not see it (a container). */
+	if (!pins_exist(&pending))
 		return 0;
 	fd = pins_program(&folder);
 	if (fd >= 0) {
 		hook_program(fd, &ours);
 		close(fd);
 	}
-	dropped = dispatcher_drop_strays(site->ifindex, tier, ours.id);
+	if (dispatcher_is(site->hook.id[tier]))
+		dropped = dispatcher_drop_strays(site->ifindex, tier, ours.id);
+	pins_remove(&pending);
 	if (dropped) {
 		log_warn("%s: took a program of a loader that was killed out of the dispatcher",
 			 site->interface);

@@ -20,6 +20,8 @@ struct site {
 /* The tier's pins, and those of a change of it that is under way. */
 struct pin_path site_folder(const struct site *site, enum tier tier);
 struct pin_path site_fresh_folder(const struct site *site, enum tier tier);
+/* There while libxdp attaches, before anything can be pinned: what is then found unpinned is ours. */
+struct pin_path site_pending_folder(const struct site *site, enum tier tier);
 
 /* Reads the hook. No such interface: ifindex 0 and an empty hook, no error. */
 int site_look(struct site *site, const char *interface, struct reason *reason);

@@ -187,8 +187,9 @@ static int read_active(const struct map_set *set, struct lb_meta *meta,
 	if (!meta->magic)
 		return 0;
 	if (meta->magic != LB_MAGIC || meta->abi != LB_ABI)
-		return reason_set(reason, REASON_ABI, "map-read", 0, "map layout %u, not %u",
-				  meta->abi, LB_ABI);
+		return reason_set(reason, REASON_ABI, "map-read", 0,
+				  "map layout %u (%08x), not %u (%08x)", meta->abi, meta->magic,
+				  LB_ABI, LB_MAGIC);
 	if (bpf_map_lookup_elem(set->generation, &meta->active, generation))
 		return reason_set(reason, REASON_UNKNOWN, "map-read", errno, LB_MAP_GENERATION);
 	return 0;

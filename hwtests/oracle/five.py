@@ -16,7 +16,7 @@ def hash_five(octets: bytes) -> tuple[int, int]:
     """The two results for 20 octets as they lie in memory of a little-endian machine."""
     a, b, c, d, e = struct.unpack("<5I", octets)
     low, high = _halves((a ^ 0x53c5ca59) * (b ^ 0x74743c1b))
-    low, high = _halves((low ^ c) * (high ^ d ^ 0x9e3779b9))
+    low, high = _halves((low ^ a ^ c) * (high ^ b ^ d))
     low, high = _halves((low ^ e) * (high ^ 0x85ebca6b))
     low, high = _halves((low ^ 0xc2b2ae35) * (low ^ high))
     return low ^ high, high

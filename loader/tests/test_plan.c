@@ -306,6 +306,40 @@ static void draining_servers_have_no_rows_but_an_entry(void **state)
 }
 
 /* And a number that was somebody's is given to nobody else while there are others. */
+/*
+ * Names that are new skip the numbers that others had; with more rows a pool the maps hold fewer pools,
+ * and a number beyond them would have its rows behind the table.
+ */
+static void pools_are_numbered_where_rows_have_room(void **state)
+{
+	static const char *const taken[] = { "web", "gone" };
+	struct config large = config;
+
+	(void)state;
+	for (uint32_t rows = 256; rows <= 1024; rows *= 2) {
+		struct plan_sizes sizes = plan_sizes(&config.limits, rows);
+		struct plan *plan = NULL;
+		char problem[200];
+		json_t *before;
+
+		sizes.pools = 16;
+		large.rows = rows;
+		for (uint32_t last = 1; last <= 16; last++) {
+			before = json_pack("{s:{s:i, s:i}}", "pools", taken[0], (int)last, taken[1],
+					   1);
+			assert_int_equal(plan_build(&large, &sizes, NULL, before, &plan, problem,
+						    sizeof(problem)),
+					 0);
+			for (uint32_t pool = 0; pool < large.n_pools; pool++)
+				assert_in_range((plan->pool_number[pool] + 1) << plan->row_shift, 1,
+						sizes.rows);
+			assert_int_not_equal(plan->pool_number[0], plan->pool_number[1]);
+			plan_free(plan);
+			json_decref(before);
+		}
+	}
+}
+
 /* Host tiers redirect; a card only transmits where the packet came in. */
 static void a_card_has_only_servers_that_it_reaches(void **state)
 {
@@ -470,6 +504,7 @@ int main(void)
 		cmocka_unit_test(nobody_with_weight_leaves_rows_unset),
 		cmocka_unit_test(plan_holds_vips_and_server_ids),
 		cmocka_unit_test(draining_servers_have_no_rows_but_an_entry),
+		cmocka_unit_test(pools_are_numbered_where_rows_have_room),
 		cmocka_unit_test(a_card_has_only_servers_that_it_reaches),
 		cmocka_unit_test(tags_follow_what_cids_mean),
 		cmocka_unit_test(numbers_stay_with_names),

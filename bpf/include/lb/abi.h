@@ -5,7 +5,8 @@
  * Every map that an XDP tier reads has the same name, key and value in all three tiers, shaped by
  * what a card takes (nfp's verifier): ARRAY or HASH, value at most 56 octets and key plus value at
  * most 64, a 32-bit word of a value is either data or a counter, and index 0 means "unset" wherever a
- * number names something. A change of anything here is a change of LB_ABI.
+ * number names something. A change of anything here is a change of LB_ABI,
+ * from the first release on; before it, of LB_MAGIC.
  *
  * Two generations. Everything a packet's route depends on exists twice: user space writes the half
  * that no packet reads, then turns one word, meta_map[0].active. A packet reads that word once.

@@ -67,6 +67,16 @@ static LB_INLINE __u32 lb_load16(const void *p)
 #endif
 }
 
+/* Of two octets loaded at once, the one that lies behind. */
+static LB_INLINE __u32 lb_second_octet(__u32 half)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return half >> 8;
+#else
+	return half & 0xff;
+#endif
+}
+
 static LB_INLINE __u64 lb_load64(const void *p)
 {
 #ifdef __bpf__

@@ -165,7 +165,8 @@ static LB_SUB __u32 lb_send(struct xdp_md *ctx, const struct lb_server *server, 
 			    const __u8 *udp, __u32 shape)
 {
 	__u32 type_at = LB_SHAPE_TYPE_AT(shape), ip_version = LB_SHAPE_VERSION(shape);
-	__u32 mode_and_outer = lb_load16(&server->mode), outer = mode_and_outer >> 8 & 63;
+	__u32 mode_and_outer = lb_load16(&server->mode),
+	      outer = lb_second_octet(mode_and_outer) & 63;
 	__u32 left = type_at, flow = 0, verdict = XDP_TX;
 	int shift;
 

@@ -43,8 +43,9 @@ static LB_SUB __u64 lb_hash(__u64 first, __u64 second, __u32 last)
 {
 	__u64 product = lb_multiply((__u32)first ^ 0x53c5ca59, (__u32)(first >> 32) ^ 0x74743c1b);
 
-	product ^= second;
-	product = lb_multiply((__u32)product, (__u32)(product >> 32) ^ 0x9e3779b9);
+	/* Once more, for a factor of zero has swallowed the other one. */
+	product ^= first ^ second;
+	product = lb_multiply((__u32)product, (__u32)(product >> 32));
 	product =
 		lb_multiply(lb_factor((__u32)product ^ last), (__u32)(product >> 32) ^ 0x85ebca6b);
 	product = lb_multiply((__u32)product ^ 0xc2b2ae35, lb_factor(lb_fold(product)));

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -69,7 +70,10 @@ def loader(tmp_path: Path) -> Iterator[Loader]:
     loader = Loader(tmp_path)
     yield loader
     run(loader.path, "detach", "--all", check=False)
-    assert Traces.now() == before
+    deadline = time.monotonic() + 20  # the kernel frees programs when it comes to it
+    while (after := Traces.now()) != before and time.monotonic() < deadline:
+        pass  # each look takes a few processes' time
+    assert after == before
 
 
 @pytest.fixture
