@@ -12,6 +12,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import IO, Any, Sequence, cast
 
@@ -65,6 +66,17 @@ def _undo(steps: list[list[str]]) -> list[str]:
     return failed
 
 
+def _compare(before: dict[str, Any]) -> list[str]:
+    """What is not as it was. A killed run's sockets are closed a moment after its pipe, and nobody
+    tells when: a difference counts if it lasts."""
+    deadline = time.monotonic() + 5
+    while True:
+        wrong = list(found.differences(before, {name: found.look(name) for name in before}))
+        if not wrong or time.monotonic() > deadline:
+            return wrong
+        time.sleep(0.1)
+
+
 def main(interfaces: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
@@ -77,7 +89,7 @@ def main(interfaces: list[str]) -> int:
         print("noted", flush=True)
     failed = _undo(steps)
     try:
-        wrong = list(found.differences(before, {name: found.look(name) for name in interfaces}))
+        wrong = _compare(before)
     except (OSError, ValueError) as error:
         wrong = [str(error)]
     # A step may be undone by another one, or never have been done: what counts is how it is now.
