@@ -24,40 +24,12 @@ static struct lb_generation point_at(const struct plan *plan)
 	sid_map = TABLE(plan->sid_table, sizes->sid_buckets);
 	cid_config_map = TABLE(plan->cids, plan->n_cids);
 	cid_key_map = TABLE(plan->keys, plan->n_cids);
-	row_map = TABLE(plan->rows, sizes->rows);
 #undef TABLE
 	return (struct lb_generation){
 		.number = 1,
 		.vip_mask = sizes->vip_buckets - 1,
 		.sid_mask = sizes->sid_buckets - 1,
-		.row_mask = (1u << plan->row_shift) - 1,
 	};
-}
-
-static struct decision describe(const struct lb_pkt *pkt)
-{
-	return (struct decision){
-		.reason = LB_ROUTE_REASON(pkt->route),
-		.vip = LB_VIP_NUMBER(pkt->vip),
-		.pool = LB_VIP_POOL(pkt->vip),
-		.config_id = LB_ROUTE_CONFIG_ID(pkt->route),
-		.server = LB_ROUTE_SERVER(pkt->route),
-	};
-}
-
-struct decision decide_frame(const struct plan *plan, const uint8_t *frame, size_t length)
-{
-	struct lb_generation generation = point_at(plan);
-	struct lb_pkt pkt = { .generation = &generation };
-	enum lb_step step = lb_parse(&pkt, frame, frame + length, (__u32)length);
-
-	if (step == LB_NEXT)
-		step = lb_find_vip(&pkt);
-	if (step == LB_NEXT)
-		step = lb_route_by_cid(&pkt);
-	if (step == LB_NEXT)
-		lb_route_by_tuple(&pkt);
-	return describe(&pkt);
 }
 
 bool decide_known(const struct plan *plan, uint32_t index, const uint8_t *cid,

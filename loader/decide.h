@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the data path decides of a packet, worked out in user space: its own steps over a plan's tables.
- * Pure: no kernel, no maps.
+ * Which server an encrypted connection ID names, worked out in user space: the data path's own steps over
+ * a plan's tables. Pure: no kernel, no maps. Not reentrant.
  */
 #ifndef SHUNT_DECIDE_H
 #define SHUNT_DECIDE_H
@@ -10,21 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lb/counters.h"
 #include "plan.h"
-
-struct decision {
-	enum lb_reason reason;
-	uint32_t vip, pool; /* numbers, 0: none */
-	uint32_t config_id; /* that decided, if reason is cid */
-	uint32_t server; /* number, 0: the packet is passed */
-};
-
-/*
- * frame: from the Ethernet header on, whole. Where it goes, not whether it gets there: TTL, next hop and
- * headroom are not asked. Not reentrant.
- */
-struct decision decide_frame(const struct plan *plan, const uint8_t *frame, size_t length);
 
 /*
  * conn_map's entry for an encrypted connection ID under a plan. index: LB_CID_INDEX() of its config.

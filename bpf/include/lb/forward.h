@@ -38,8 +38,8 @@ static LB_INLINE void lb_copy16(__u8 *to, const __u32 *from)
 }
 
 /*
- * data: the new frame; its link header has link_length octets, and the old one lies `outer` octets
- * further on. VLAN tags are moved with the octets behind them, which whoever comes next writes over.
+ * data: the new frame; the old link header lies `outer` octets further on. VLAN tags are moved with the
+ * octets behind them, which whoever comes next writes over.
  */
 static LB_INLINE void lb_write_link(__u8 *data, const struct lb_server *server, __u32 outer)
 {

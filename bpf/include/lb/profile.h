@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What a tier must say about itself before it includes the pipeline. With maps.h this is the only
- * file that knows the tiers apart; everything else asks these constants in plain if ().
+ * file that knows the tiers apart; everything else asks these constants in plain if (). What a card has
+ * no room for it says beside them; the host's way is the default where each is used (bytes.h, parse.h).
  */
 #ifndef LB_PROFILE_H
 #define LB_PROFILE_H

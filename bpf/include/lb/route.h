@@ -127,7 +127,10 @@ static LB_INLINE enum lb_step lb_route_by_tuple(struct lb_pkt *pkt)
 	return LB_ROUTE_SERVER(pkt->route) ? LB_FORWARD : LB_PASS;
 }
 
-/* Both of them on a card, which leaves some packets with a CID to the host. */
+/* Both of them on a card, which leaves some packets with a CID to the host: by the reasons' order. */
+_Static_assert(LB_REASON_needs_key < LB_REASON_cid && LB_REASON_short_packet < LB_REASON_cid &&
+		       LB_REASON_hash_no_dcid > LB_REASON_known_cid,
+	       "what passes stands before what forwards");
 static LB_SUB __u32 lb_card_route(const __u8 *ip, const __u8 *udp, const void *end,
 				  const struct lb_generation *generation, __u32 vip)
 {

@@ -13,7 +13,6 @@ from typing import Any, Iterator
 import pytest
 
 from hwtests.attach.rig import IFACE, PINS, Rig, tier_row
-from hwtests.lab import Bed, Loader
 from hwtests.lab.bed import pass_object
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root: run with sudo")
@@ -28,22 +27,6 @@ link = libbpf.bpf_link_create(program, int(sys.argv[2]), XDP, None)
 print("held" if link >= 0 else ctypes.get_errno(), flush=True)
 sys.stdin.read()
 """
-
-
-@pytest.fixture(scope="module")
-def bed() -> Iterator[Bed]:
-    with Bed(servers=1, static_neighbours=True) as up:
-        yield up
-
-
-@pytest.fixture
-def rig(bed: Bed) -> Iterator[Rig]:
-    made = Rig(bed, Loader(bed))
-    made.add_interface()
-    yield made
-    made.node.run(["ip", "link", "del", IFACE], check=False)
-    made.loader("detach", "--all", check=False)
-    assert made.pins() == []
 
 
 @pytest.fixture
