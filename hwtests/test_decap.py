@@ -19,12 +19,16 @@ from scapy.packet import Packet, Raw  # type: ignore[import]
 from hwtests.lab import Bed, Family, Wire
 from hwtests.lab.bed import FAMILIES, attach_xdp, built, client4, client6, pass_object
 
+Tunnel = Literal["ipip", "gue"]
+
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root: run with sudo")
 
 XDP_DROP, XDP_PASS = 1, 2
 PINS = "/sys/fs/bpf/decap"
 PEER4, PEER6 = "192.0.2.10", "2001:db8::10"
 NOT_ECT, ECT1, ECT0, CE = range(4)
+GUE_PORT = 6080
+TUNNELS: tuple[Tunnel, ...] = ("ipip", "gue")
 COUNTERS = ["not_tunnel", "stranger", "malformed", "fragment", "ecn_drop", "decapsulated"]
 
 
@@ -36,6 +40,23 @@ def outer(version: int, ecn: int = 0, **fields: Any) -> Packet:
     if version == 4:
         return IP(src=fields.pop("src", PEER4), dst="198.51.100.1", tos=0x20 | ecn, **fields)
     return IPv6(src=fields.pop("src", PEER6), dst="2001:db8:1::1", tc=0x20 | ecn, **fields)
+
+
+def gue(inside: Packet, first: int = 0, protocol: int | None = None, flags: int = 0,
+        **fields: Any) -> Packet:
+    """UDP and GUE around a packet."""
+    if protocol is None:
+        protocol = 4 if isinstance(inside, IP) else 41
+    header = bytes((first, protocol)) + flags.to_bytes(2, "big")
+    return UDP(**{"sport": 40000, "dport": GUE_PORT, "chksum": 0, **fields}) / Raw(header) / inside
+
+
+def wrapped(tunnel: Tunnel, outside: Packet, inside: Packet) -> Packet:
+    """One packet in another."""
+    return outside / (gue(inside) if tunnel == "gue" else inside)
+
+
+every_tunnel = pytest.mark.parametrize("tunnel", TUNNELS)
 
 
 def inner(version: int, ecn: int = 0) -> Packet:
@@ -60,6 +81,8 @@ class Program:
             key = version.to_bytes(4, "little") + address
             self.node.run(["bpftool", "map", "update", "pinned", f"{PINS}/peer_map", "key", "hex",
                            *(f"{octet:02x}" for octet in key), "value", "1", "0", "0", "0"])
+        self.node.run(["bpftool", "map", "update", "pinned", f"{PINS}/decap_map", "key", "0", "0",
+                       "0", "0", "value", *map(str, GUE_PORT.to_bytes(2, "big")), "0", "0"])
 
     def counts(self) -> Counter[str]:
         """Packets by counter, without the zeros."""
@@ -119,11 +142,13 @@ RFC6040: dict[int, dict[int, int | None]] = {
 
 @pytest.mark.parametrize("inside", [4, 6])
 @pytest.mark.parametrize("outside", [4, 6])
-def test_ecn_of_all_combinations(program: Program, outside: int, inside: int) -> None:
+@every_tunnel
+def test_ecn_of_all_combinations(program: Program, outside: int, inside: int, tunnel: Tunnel
+                                 ) -> None:
     kept: list[tuple[Packet | bytes, Packet | bytes | None]] = []
     dropped: list[tuple[Packet | bytes, Packet | bytes | None]] = []
     for within, without in itertools.product(range(4), repeat=2):
-        frame = ether() / outer(outside, without) / inner(inside, within)
+        frame = ether() / wrapped(tunnel, outer(outside, without), inner(inside, within))
         ecn = RFC6040[within][without]
         if ecn is None:
             dropped.append((frame, None))
@@ -135,35 +160,41 @@ def test_ecn_of_all_combinations(program: Program, outside: int, inside: int) ->
 
 
 @pytest.mark.parametrize("outside", [4, 6])
-def test_vlan_tags_stay(program: Program, outside: int) -> None:
+@every_tunnel
+def test_vlan_tags_stay(program: Program, outside: int, tunnel: Tunnel) -> None:
     tags = [Dot1Q(vlan=5, prio=3), Dot1AD(vlan=7) / Dot1Q(vlan=9), Dot1Q(vlan=1) / Dot1Q(vlan=2)]
     check(program, "decapsulated",
-          [(ether() / tag / outer(outside) / inner(inside), ether() / tag / inner(inside))
-           for tag in tags for inside in (4, 6)])
+          [(ether() / tag / wrapped(tunnel, outer(outside), inner(inside)),
+            ether() / tag / inner(inside)) for tag in tags for inside in (4, 6)])
     check(program, "not_tunnel", [(ether() / Dot1Q() / Dot1Q() / Dot1Q() / outer(outside) /
                                    inner(4), None)])
 
 
-def test_outer_ipv4_options(program: Program) -> None:
+@every_tunnel
+def test_outer_ipv4_options(program: Program, tunnel: Tunnel) -> None:
     check(program, "decapsulated",
-          [(ether() / outer(4, options=[IPOption_NOP()] * n) / inner(inside),
+          [(ether() / wrapped(tunnel, outer(4, options=[IPOption_NOP()] * n), inner(inside)),
             ether() / inner(inside))
            for n in (1, 4, 37, 40) for inside in (4, 6)])
 
 
-def test_inner_options_and_fragments_pass(program: Program) -> None:
+@every_tunnel
+def test_inner_options_and_fragments_pass(program: Program, tunnel: Tunnel) -> None:
     """What is inside is the balancer's affair; only its own lengths must fit."""
     insides = [IP(src="203.0.113.9", options=[IPOption_NOP()] * 8) / UDP() / Raw(b"x" * 9),
                IP(src="203.0.113.9", flags="MF") / Raw(b"x" * 16),
                IPv6(src="2001:db8:9::9") / IPv6ExtHdrDestOpt() / UDP() / Raw(b"y"),
                IP(src="203.0.113.9") / ICMP()]
-    check(program, "decapsulated", [(ether() / outer(version) / inside, ether() / inside)
+    check(program, "decapsulated", [(ether() / wrapped(tunnel, outer(version), inside),
+                                     ether() / inside)
                                     for inside in insides for version in (4, 6)])
 
 
-def test_padding_behind_the_packet_stays(program: Program) -> None:
-    check(program, "decapsulated", [(bytes(ether() / outer(4) / inner(4)) + bytes(6),
-                                     bytes(ether() / inner(4)) + bytes(6))])
+@every_tunnel
+def test_padding_behind_the_packet_stays(program: Program, tunnel: Tunnel) -> None:
+    check(program, "decapsulated", [
+        (bytes(ether() / wrapped(tunnel, outer(4), inner(4))) + bytes(6),
+         bytes(ether() / inner(4)) + bytes(6))])
 
 
 def test_everything_else_is_left_alone(program: Program) -> None:
@@ -175,14 +206,39 @@ def test_everything_else_is_left_alone(program: Program) -> None:
         (bytes(ether()), None)])
 
 
-def test_strangers_are_left_to_the_host(program: Program) -> None:
+@every_tunnel
+def test_strangers_are_left_to_the_host(program: Program, tunnel: Tunnel) -> None:
     neighbours4 = ["192.0.2.11", "192.0.2.9", "10.2.0.192"]
     neighbours6 = ["2001:db8::11", "2001:db8:0:1::10", "::10", "::192.0.2.10"]
     check(program, "stranger",
-          [(ether() / outer(4, src=src) / inner(inside), None)
+          [(ether() / wrapped(tunnel, outer(4, src=src), inner(inside)), None)
            for src in neighbours4 for inside in (4, 6)] +
-          [(ether() / outer(6, src=src) / inner(inside), None)
+          [(ether() / wrapped(tunnel, outer(6, src=src), inner(inside)), None)
            for src in neighbours6 for inside in (4, 6)])
+
+
+def test_udp_that_is_no_gue_of_ours(program: Program) -> None:
+    """Another port is somebody else's; of a fragment nobody knows the port for sure. What GUE may
+    have beside the packet is not guessed at."""
+    inside, ports = inner(4), (GUE_PORT - 1, GUE_PORT + 1, 443, 0xc017)
+    check(program, "not_tunnel",
+          [(ether() / outer(version) / gue(inside, dport=port), None)
+           for version in (4, 6) for port in ports] +
+          [(ether() / outer(version) / UDP(sport=GUE_PORT, dport=9) / Raw(bytes(40)), None)
+           for version in (4, 6)] +
+          [(ether() / outside / gue(inside), None)
+           for outside in (outer(4, flags="MF"), outer(4, frag=3))] +
+          [(bytes(ether() / outer(version) / gue(inside))[:at], None)
+           for version, at in ((4, 41), (6, 61))])
+    check(program, "malformed",
+          [(ether() / outer(version) / gue(inside, **wrong), None) for version in (4, 6)
+           for wrong in ({"first": 1}, {"first": 0x20}, {"first": 0x40}, {"first": 0x80},
+                         {"flags": 1}, {"flags": 0x8000}, {"protocol": 0}, {"protocol": 17},
+                         {"protocol": 41}, {"protocol": 47}, {"len": 11}, {"len": 12},
+                         {"len": 79}, {"len": 81}, {"len": 0}, {"len": 0xffff})])
+    check(program, "decapsulated", [
+        (ether() / outer(version) / gue(inside, **right), ether() / inside) for version in (4, 6)
+        for right in ({"len": 80}, {"sport": 0}, {"chksum": 0x1234}, {"sport": GUE_PORT})])
 
 
 def test_outer_fragments_are_left_to_the_host(program: Program) -> None:
@@ -191,21 +247,26 @@ def test_outer_fragments_are_left_to_the_host(program: Program) -> None:
                                 (ether() / outer(4, frag=0x1fff, flags="MF") / inner(6), None)])
 
 
-def test_reserved_and_df_bits_are_no_fragments(program: Program) -> None:
-    check(program, "decapsulated", [(ether() / outer(4, flags=flags) / inner(4),
+@every_tunnel
+def test_reserved_and_df_bits_are_no_fragments(program: Program, tunnel: Tunnel) -> None:
+    check(program, "decapsulated", [(ether() / wrapped(tunnel, outer(4, flags=flags), inner(4)),
                                      ether() / inner(4)) for flags in ("DF", "evil", 0)])
 
 
 @pytest.mark.parametrize("outside", [4, 6])
 @pytest.mark.parametrize("inside", [4, 6])
-def test_truncated_everywhere(program: Program, outside: int, inside: int) -> None:
+@every_tunnel
+def test_truncated_everywhere(program: Program, outside: int, inside: int, tunnel: Tunnel) -> None:
     """Cut behind every octet of the headers: never decapsulated, never changed."""
-    whole = bytes(ether() / outer(outside) / inner(inside))
-    lengths = range(22, len(whole))
-    frames = [whole[:n] for n in lengths]
+    whole = bytes(ether() / wrapped(tunnel, outer(outside), inner(inside)))
+    frames = [whole[:n] for n in range(22, len(whole))]
     before = program.counts()
     assert program.run(frames) == [(XDP_PASS, frame) for frame in frames]
-    assert program.counts() - before == Counter(malformed=len(frames))
+    # Without a whole UDP header nobody can tell what it was to be.
+    address = 14 + (20 if outside == 4 else 40)
+    unknown = range(address, address + 8) if tunnel == "gue" else range(0)
+    assert program.counts() - before == +Counter(malformed=len(frames) - len(unknown),
+                                                 not_tunnel=len(unknown))
 
 
 def test_contradictions(program: Program) -> None:
@@ -276,11 +337,12 @@ def server(server_bed: Bed) -> Server:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_datagram_reaches_the_socket(server_bed: Bed, server: Server, tier: str,
                                        family: Family) -> None:
-    """From a balancer it does, from a stranger it does not, in both tiers, VLAN or not."""
+    """From a balancer it does, from a stranger it does not, in both tiers and both tunnels."""
     host = server.host
     peers = [host.lb_address4, host.lb_address6]
     shown = server.json("server-attach", "eth0", "--from", ",".join(peers), "-t", tier)
     assert (shown["tier"], shown["adopted"], shown["peers"]) == (tier, False, peers)
+    assert shown["gue_port"] == GUE_PORT
     vip = server_bed.vip(family)
     kind = socket.AF_INET if family == 4 else socket.AF_INET6
     source = client4() if family == 4 else client6()
@@ -290,27 +352,33 @@ def test_a_datagram_reaches_the_socket(server_bed: Bed, server: Server, tier: st
         listener.bind((vip, 443))
         listener.settimeout(20)
         link = Ether(src=host.lb_mac, dst=host.mac)
-        for address, outside in ((host.address4, IP), (host.address6, IPv6)):
+        for (address, outside), tunnel in itertools.product(
+                ((host.address4, IP), (host.address6, IPv6)), TUNNELS):
             stranger = "10.2.1.77" if outside is IP else "fd00:2:1::77"
-            wire.send(bytes(link / outside(src=stranger, dst=address) / inside / b"stranger"))
+            wire.send(bytes(link / wrapped(tunnel, outside(src=stranger, dst=address),
+                                           inside / b"stranger")))
             peer = peers[0] if outside is IP else peers[1]
-            wire.send(bytes(link / outside(src=peer, dst=address) / inside / b"friend"))
+            wire.send(bytes(link / wrapped(tunnel, outside(src=peer, dst=address),
+                                           inside / b"friend")))
             data, sender = listener.recvfrom(100)
             assert data == b"friend" and sender[:2] == (source, 5000)
-        assert server.counts() == Counter(decapsulated=2, stranger=2)
+        assert server.counts() == Counter(decapsulated=4, stranger=4)
 
 
 def test_the_second_call_changes_the_list_in_place(server: Server) -> None:
     server("server-attach", "eth0", "--from", "192.0.2.1,2001:db8::1", "--from", "192.0.2.2")
     before = server.json("server-status")["servers"][0]
     assert sorted(before["peers"]) == ["192.0.2.1", "192.0.2.2", "2001:db8::1"]
-    shown = server.json("server-attach", "eth0", "--from", "192.0.2.2,192.0.2.3")
+    assert before["gue_port"] == GUE_PORT
+    shown = server.json("server-attach", "eth0", "--from", "192.0.2.2,192.0.2.3",
+                        "--gue-port", "7000")
+    assert shown["gue_port"] == server.json("server-status")["servers"][0]["gue_port"] == 7000
     assert shown["adopted"] and shown["tier"] == before["tier"] == "driver"
     after = server.json("server-status")["servers"][0]
     assert sorted(after["peers"]) == ["192.0.2.2", "192.0.2.3"]
     assert after["program"] == before["program"]
     text = server("server-status", "eth0")
-    assert "decapsulated" in text and "192.0.2.3" in text
+    assert "decapsulated" in text and "192.0.2.3" in text and "GUE at port 7000" in text
     refused = server.json("server-attach", "eth0", "--from", "192.0.2.2", "-t", "generic", status=3)
     assert refused["error"]["code"] == "busy-other-tier"
     assert "server-detach eth0" in refused["error"]["hint"]
@@ -374,6 +442,8 @@ def test_the_interface_may_go_and_return(server: Server) -> None:
     (["eth0", "--from", "balancer"], "balancer"),
     (["eth0", "--from", "192.0.2.1,"], "IPv4 or IPv6"),
     (["eth0", "--from", "192.0.2.1", "-t", "offload"], "auto, driver or generic"),
+    (["eth0", "--from", "192.0.2.1", "--gue-port", "65536"], "1 to 65535"),
+    (["eth0", "--from", "192.0.2.1", "--gue-port", "gue"], "--gue-port"),
     ([], "argument is missing"),
 ])
 def test_wrong_usage(server: Server, arguments: list[str], what: str) -> None:

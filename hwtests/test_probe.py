@@ -369,7 +369,8 @@ def test_no_bpf_file_system(probe: Probe) -> None:
 
 def test_encapsulation_and_mtu(probe: Probe) -> None:
     config = probe.here.cell.dir / "probe.yaml"
-    for mode, warned in (("ipip", True), ("l2dsr", False)):
+    for mode in ("ipip", "gue", "l2dsr"):
         config.write_text(json.dumps({"version": 1, "forwarding": {"mode": mode}}))
         found = probe.json("near", "-c", str(config))
-        assert ("mtu-ipip" in warnings(found)) is warned
+        told = [code for code in warnings(found) if code.startswith("mtu-")]
+        assert told == ([f"mtu-{mode}"] if mode != "l2dsr" else [])

@@ -402,7 +402,8 @@ static int read_sizes(const struct cli_common *common, struct probe_options *opt
 	options->sizes = plan_sizes(&config->limits, config->rows);
 	options->floor = plan_floor(config);
 	list_keyed(config, options);
-	options->encapsulates = config->mode == CONFIG_MODE_IPIP;
+	if (config->mode != CONFIG_MODE_L2DSR)
+		options->tunnel = config_mode_text(config->mode);
 	config_free(config);
 	return 0;
 }

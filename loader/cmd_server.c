@@ -17,6 +17,7 @@
 struct attach_arguments {
 	struct cli_list from;
 	const char *tier;
+	long gue_port;
 	bool replace;
 };
 
@@ -87,14 +88,15 @@ static int attach(const struct decap_request *request)
 	tell_refused(request->interface, &result.refused);
 	if (error)
 		return out_fail(&reason);
-	out_text("%s: server, %s tier, %s; believes %zu balancer%s\n", request->interface,
-		 tiers[result.tier].name, result.adopted ? "was attached" : "attached",
-		 request->n_peers, request->n_peers == 1 ? "" : "s");
-	out_json(json_pack("{s:s, s:s, s:s, s:b, s:o, s:o}", "schema", "shunt/server-attach/1",
+	out_text("%s: server, %s tier, %s; believes %zu balancer%s, GUE at port %u\n",
+		 request->interface, tiers[result.tier].name,
+		 result.adopted ? "was attached" : "attached", request->n_peers,
+		 request->n_peers == 1 ? "" : "s", request->gue_port);
+	out_json(json_pack("{s:s, s:s, s:s, s:b, s:o, s:i, s:o}", "schema", "shunt/server-attach/1",
 			   "interface", request->interface, "tier", tiers[result.tier].name,
 			   "adopted", result.adopted, "peers",
-			   addresses_json(request->peers, request->n_peers), "refused",
-			   refused_json(&result.refused)));
+			   addresses_json(request->peers, request->n_peers), "gue_port",
+			   request->gue_port, "refused", refused_json(&result.refused)));
 	return 0;
 }
 
@@ -111,6 +113,9 @@ static int run_attach(const struct cli_common *common, const void *options, int 
 	if (arguments->tier && strcmp(arguments->tier, "auto") && request.tier != TIER_DRIVER &&
 	    request.tier != TIER_GENERIC)
 		return usage(arguments->tier, "--tier takes auto, driver or generic");
+	if (arguments->gue_port > 65535)
+		return usage("--gue-port", "a UDP port: 1 to 65535");
+	request.gue_port = arguments->gue_port ? (uint16_t)arguments->gue_port : LB_GUE_PORT;
 	if (!arguments->from.n)
 		return usage("--from is missing",
 			     "name the balancers: anybody else could send packets in any name");
@@ -155,9 +160,10 @@ static json_t *status_json(const struct decap_status *status)
 				    json_pack("{s:I, s:I}", "packets",
 					      (json_int_t)status->counts[i].packets, "octets",
 					      (json_int_t)status->counts[i].octets));
-	return json_pack("{s:s, s:s, s:i, s:o, s:o}", "interface", status->interface, "tier",
+	return json_pack("{s:s, s:s, s:i, s:o, s:i, s:o}", "interface", status->interface, "tier",
 			 tiers[status->tier].name, "program", (int)status->program_id, "peers",
-			 addresses_json(status->peers, status->n_peers), "counters", counts);
+			 addresses_json(status->peers, status->n_peers), "gue_port",
+			 status->gue_port, "counters", counts);
 }
 
 static void status_text(const struct decap_status *status)
@@ -170,7 +176,7 @@ static void status_text(const struct decap_status *status)
 		 tiers[status->tier].name, status->program_id);
 	for (size_t i = 0; i < status->n_peers; i++)
 		out_text(" %s", config_address_text(&status->peers[i], text));
-	out_text("\n");
+	out_text("; GUE at port %u\n", status->gue_port);
 	table = out_table_begin(4, headings);
 	for (size_t i = 0; i < LB_DECAP_COUNT; i++) {
 		const char *cells[] = { counters[i].name,
@@ -228,6 +234,8 @@ static int run_status(const struct cli_common *common, const void *options, int 
 static const struct cli_option attach_options[] = {
 	{ 0, "from", CLI_LIST, offsetof(struct attach_arguments, from), "ADDR[,ADDR]",
 	  "balancers to believe: their outer source addresses" },
+	{ 0, "gue-port", CLI_NUMBER, offsetof(struct attach_arguments, gue_port), "PORT",
+	  "where GUE is taken off: forwarding.gue_port of the balancers (6080)" },
 	{ 't', "tier", CLI_STRING, offsetof(struct attach_arguments, tier), "TIER",
 	  "auto (default), driver or generic" },
 	{ 0, "replace", CLI_FLAG, offsetof(struct attach_arguments, replace), NULL,
@@ -238,10 +246,10 @@ static const struct cli_option attach_options[] = {
 const struct cli_command cmd_server_attach = {
 	.name = "server-attach",
 	.arguments = "IFACE --from ADDR[,ADDR]",
-	.summary = "on a server host: take the outer header off what balancers send",
+	.summary = "on a server host: take the outer headers off what balancers send",
 	.details =
 		"Instead of a tunnel device. Only packets from the addresses given are unpacked. Called\n"
-		"again, it puts the new list of balancers in the place of the old one.",
+		"again, it puts the new list of balancers, and port of GUE, in the place of the old one.",
 	.options = attach_options,
 	.options_size = sizeof(struct attach_arguments),
 	.min_arguments = 1,

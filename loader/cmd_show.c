@@ -19,11 +19,6 @@ struct options {
 	const char *interface;
 };
 
-static const char *mode_name(const struct config_server *server)
-{
-	return server->mode == CONFIG_MODE_L2DSR ? "l2dsr" : "ipip";
-}
-
 static const char *state_name(const struct config_server *server)
 {
 	return server->state == CONFIG_DRAIN ? "drain" : "up";
@@ -86,9 +81,15 @@ static void server_row(const struct view *view, uint32_t i, struct out_table *ta
 	uint32_t pool = 0, number = view->number[i];
 	const struct config_server *server = plan_server(view->config, i, &pool);
 	const char *pool_name = view->config->pools[pool].name;
-	const char *cells[] = { pool_name, server->name,       shown,
-				address,   mode_name(server),  weight,
-				share,	   state_name(server), hop,
+	const char *cells[] = { pool_name,
+				server->name,
+				shown,
+				address,
+				config_mode_text(server->mode),
+				weight,
+				share,
+				state_name(server),
+				hop,
 				ids };
 	bool resolved = view->servers[number].mode != LB_MODE_UNSET;
 
@@ -100,13 +101,13 @@ static void server_row(const struct view *view, uint32_t i, struct out_table *ta
 	snprintf(share, sizeof(share), "%.1f%%", 100.0 * view->shares[number] / view_rows(view));
 	out_table_row(table, resolved ? OUT_PLAIN : OUT_BAD, cells);
 	json_array_append_new(
-		list,
-		json_pack("{s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:s, s:o, s:o}", "pool", pool_name,
-			  "server", server->name, "number", (json_int_t)number, "address", address,
-			  "mode", mode_name(server), "weight", (json_int_t)server->weight, "rows",
-			  (json_int_t)view->shares[number], "state", state_name(server), "next_hop",
-			  resolved ? json_string(hop) : json_null(), "server_ids",
-			  ids_json(server)));
+		list, json_pack("{s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:s, s:o, s:o}", "pool",
+				pool_name, "server", server->name, "number", (json_int_t)number,
+				"address", address, "mode", config_mode_text(server->mode),
+				"weight", (json_int_t)server->weight, "rows",
+				(json_int_t)view->shares[number], "state", state_name(server),
+				"next_hop", resolved ? json_string(hop) : json_null(), "server_ids",
+				ids_json(server)));
 }
 
 static json_t *show_servers(const struct view *view)

@@ -32,7 +32,7 @@ struct config_address {
 	uint8_t octets[16];
 };
 
-enum config_mode { CONFIG_MODE_IPIP, CONFIG_MODE_L2DSR };
+enum config_mode { CONFIG_MODE_IPIP, CONFIG_MODE_L2DSR, CONFIG_MODE_GUE };
 enum config_state { CONFIG_UP, CONFIG_DRAIN }; /* server: draining takes no new connections */
 enum config_cid_state { CONFIG_ACTIVE, CONFIG_RETIRING };
 
@@ -100,7 +100,8 @@ struct config {
 	struct config_pool *pools;
 	struct config_vip *vips;
 	enum config_mode mode;
-	struct config_address source_v4, source_v6; /* outer source of ipip */
+	struct config_address source_v4, source_v6; /* outer source of ipip and gue */
+	uint16_t gue_port; /* host order */
 	uint32_t min_quiet; /* seconds; see apply.h */
 	uint32_t rows; /* of the fallback table, a power of two */
 	struct config_limits limits;
@@ -137,6 +138,8 @@ void config_findings_free(struct config_findings *findings);
 json_t *config_to_json(const struct config *config);
 int config_from_json(const json_t *json, struct config **config);
 
+/* As the file names it. */
+const char *config_mode_text(enum config_mode mode);
 /* "clear", "single-pass" or "four-pass": it follows from key and lengths (draft section 5.4). */
 const char *config_algorithm(const struct config_cid *cid);
 /* Whether a CID means the same under both: lengths and key. */

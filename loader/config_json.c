@@ -24,9 +24,16 @@ static const char *tier_text(enum tier tier)
 	}
 }
 
-static const char *mode_text(enum config_mode mode)
+const char *config_mode_text(enum config_mode mode)
 {
-	return mode == CONFIG_MODE_L2DSR ? "l2dsr" : "ipip";
+	switch (mode) {
+	case CONFIG_MODE_L2DSR:
+		return "l2dsr";
+	case CONFIG_MODE_GUE:
+		return "gue";
+	default:
+		return "ipip";
+	}
 }
 
 static json_t *interface_json(const struct config_interface *interface)
@@ -70,7 +77,7 @@ static json_t *server_json(const struct config_server *server)
 	}
 	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:o}", "name", server->name, "address",
 			 config_address_text(&server->address, address), "mode",
-			 mode_text(server->mode), "weight", (int)server->weight, "state",
+			 config_mode_text(server->mode), "weight", (int)server->weight, "state",
 			 server->state == CONFIG_UP ? "up" : "drain", "server_ids", ids);
 }
 
@@ -122,13 +129,13 @@ json_t *config_to_json(const struct config *config)
 		json_array_append_new(pools, pool_json(&config->pools[i]));
 	for (i = 0; i < config->n_vips; i++)
 		json_array_append_new(vips, vip_json(config, &config->vips[i]));
-	return json_pack("{s:i, s:o, s:o, s:{s:s, s:o, s:o}, s:{s:i}, s:{s:i}, s:o, s:o, s:o}",
+	return json_pack("{s:i, s:o, s:o, s:{s:s, s:o, s:o, s:i}, s:{s:i}, s:{s:i}, s:o, s:o, s:o}",
 			 "version", 1, "interfaces", interfaces, "cid_configs", cids, "forwarding",
-			 "mode", mode_text(config->mode), "source_v4",
+			 "mode", config_mode_text(config->mode), "source_v4",
 			 address_json(&config->source_v4), "source_v6",
-			 address_json(&config->source_v6), "rotation", "min_quiet",
-			 (int)config->min_quiet, "fallback", "rows", (int)config->rows, "limits",
-			 limits_json(&config->limits), "pools", pools, "vips", vips);
+			 address_json(&config->source_v6), "gue_port", config->gue_port, "rotation",
+			 "min_quiet", (int)config->min_quiet, "fallback", "rows", (int)config->rows,
+			 "limits", limits_json(&config->limits), "pools", pools, "vips", vips);
 }
 
 /* "kcv:aabbcc" back. */

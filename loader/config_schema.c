@@ -79,6 +79,7 @@ static const struct word sharing_words[] = { { "exclusive", 1 }, { "dispatcher",
 static const struct word mode_words[] = {
 	{ "ipip", CONFIG_MODE_IPIP },
 	{ "l2dsr", CONFIG_MODE_L2DSR },
+	{ "gue", CONFIG_MODE_GUE },
 	END,
 };
 static const struct word server_state_words[] = {
@@ -136,6 +137,7 @@ static const struct field forwarding_fields[] = {
 	{ "mode", false, config_read_word, AT(config, mode), mode_words },
 	{ "source_v4", false, config_read_address, AT(config, source_v4), &ipv4 },
 	{ "source_v6", false, config_read_address, AT(config, source_v6), &ipv6 },
+	{ "gue_port", false, config_read_number, AT(config, gue_port), &port_range },
 	END,
 };
 
@@ -233,6 +235,7 @@ int config_read(const json_t *tree, struct config *config, struct config_finding
 
 	config->rows = LB_DEFAULT_ROWS;
 	config->min_quiet = CONFIG_DEFAULT_MIN_QUIET;
+	config->gue_port = LB_GUE_PORT;
 	config_read_keys(&reader, tree, file_fields, config);
 	return reader.no_memory ? -ENOMEM : 0;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Attaches the decapsulator to an interface of a server host and keeps its list of balancers. See
- * decap.h. Its pins, ATTACH_ROOT/IFACE/server/: "prog", "peer_map", "decap_stats".
+ * decap.h. Its pins, ATTACH_ROOT/IFACE/server/: "prog" and its maps.
  */
 #include "decap.h"
 
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -187,6 +188,17 @@ static int set_peers(int fd, const struct decap_request *request, struct reason 
 	return 0;
 }
 
+static int set_gue_port(int fd, const struct decap_request *request, struct reason *reason)
+{
+	struct lb_decap decap = { .gue_port = htons(request->gue_port) };
+	uint32_t zero = 0;
+
+	if (bpf_map_update_elem(fd, &zero, &decap, BPF_ANY))
+		return reason_set(reason, REASON_UNKNOWN, "map-update", errno, "%s, " LB_MAP_DECAP,
+				  request->interface);
+	return 0;
+}
+
 static int pin_all(const struct place *place, const struct bpf_object *object,
 		   struct reason *reason)
 {
@@ -342,6 +354,9 @@ int decap_attach(const struct decap_request *request, struct decap_result *resul
 	if (error)
 		goto out;
 	error = set_peers(bpf_object__find_map_fd_by_name(object, LB_MAP_PEER), request, reason);
+	if (!error)
+		error = set_gue_port(bpf_object__find_map_fd_by_name(object, LB_MAP_DECAP), request,
+				     reason);
 	result->adopted = place.tier != TIER_NONE;
 	result->tier = place.tier;
 	if (!error)
@@ -406,6 +421,20 @@ static int read_peers(const struct place *place, struct decap_status *status)
 	return 0;
 }
 
+static int read_gue_port(const struct place *place, struct decap_status *status)
+{
+	int fd = pinned_map(place, LB_MAP_DECAP), error;
+	struct lb_decap decap = {};
+	uint32_t zero = 0;
+
+	if (fd < 0)
+		return fd;
+	error = bpf_map_lookup_elem(fd, &zero, &decap) ? -errno : 0;
+	close(fd);
+	status->gue_port = ntohs(decap.gue_port);
+	return error;
+}
+
 static int read_status(const struct place *place, struct decap_status *status,
 		       struct reason *reason)
 {
@@ -416,6 +445,8 @@ static int read_status(const struct place *place, struct decap_status *status,
 		close(fd);
 	if (!error)
 		error = read_peers(place, status);
+	if (!error)
+		error = read_gue_port(place, status);
 	if (error)
 		return reason_set(reason, REASON_ABI, "map-read", -error, "%s", place->folder.text);
 	strcpy(status->interface, place->interface);

@@ -17,6 +17,7 @@ struct decap_request {
 	bool replace; /* take a foreign program's place */
 	const struct config_address *peers; /* the balancers: outer sources that are believed */
 	size_t n_peers;
+	uint16_t gue_port; /* where GUE is taken off; 0: nowhere */
 };
 
 struct decap_result {
@@ -40,6 +41,7 @@ struct decap_status {
 	uint32_t program_id;
 	size_t n_peers;
 	struct config_address *peers;
+	uint16_t gue_port;
 	struct lb_count counts[LB_DECAP_COUNT];
 };
 

@@ -360,6 +360,7 @@ static void build_server(struct plan *plan, const struct config_server *server,
 {
 	const struct config_address *source;
 	bool v4 = server->address.family == AF_INET;
+	uint32_t sum = 0;
 
 	memcpy(entry->destination_mac, hop->destination_mac, 6);
 	memcpy(entry->source_mac, hop->source_mac, 6);
@@ -373,25 +374,42 @@ static void build_server(struct plan *plan, const struct config_server *server,
 		source = &hop->source;
 	entry->mode = v4 ? LB_MODE_IPIP4 : LB_MODE_IPIP6;
 	entry->outer_length = v4 ? 20 : 40;
+	if (server->mode == CONFIG_MODE_GUE) {
+		entry->mode = v4 ? LB_MODE_GUE4 : LB_MODE_GUE6;
+		entry->outer_length += LB_GUE_LENGTH;
+		entry->port = htons(plan->config->gue_port);
+	}
 	memcpy(entry->destination, server->address.octets, sizeof(entry->destination));
 	memcpy(entry->source, source->octets, sizeof(entry->source));
-	entry->checksum =
-		lb_csum_fold(lb_csum_word(entry->source[0]) + lb_csum_word(entry->destination[0]) +
-			     LB_CONST16(LB_IPV4_DF));
+	for (int i = 0; i < 4; i++)
+		sum += lb_csum_word(entry->source[i]) + lb_csum_word(entry->destination[i]);
+	if (v4)
+		entry->checksum = lb_csum_fold(sum + LB_CONST16(LB_IPV4_DF));
+	else if (server->mode == CONFIG_MODE_GUE)
+		entry->checksum = lb_csum_fold(sum + LB_CONST16(IPPROTO_UDP) + entry->port);
 }
 
-/* A card transmits where packets come in; what leaves by another port it passes to the host, unset. */
-static bool reaches(const struct plan *plan, const struct plan_hop *hop)
+/*
+ * A card transmits where packets come in, and has no room for GUE: what leaves by another port or in
+ * GUE it passes to the host, unset.
+ */
+static bool reaches(const struct plan *plan, const struct config_server *server,
+		    const struct plan_hop *hop)
 {
-	return hop->resolved && !(plan->sizes.known_cids && hop->egress);
+	bool is_card = plan->sizes.known_cids;
+
+	return hop->resolved && !(is_card && (hop->egress || server->mode == CONFIG_MODE_GUE));
 }
 
 static void build_servers(struct plan *plan, const struct plan_hop *hops)
 {
-	for (uint32_t i = 0; hops && i < plan->n_servers; i++)
-		if (reaches(plan, &hops[i]))
-			build_server(plan, plan_server(plan->config, i, NULL), &hops[i],
+	for (uint32_t i = 0; hops && i < plan->n_servers; i++) {
+		const struct config_server *server = plan_server(plan->config, i, NULL);
+
+		if (reaches(plan, server, &hops[i]))
+			build_server(plan, server, &hops[i],
 				     &plan->servers[plan->server_number[i]]);
+	}
 }
 
 static int allocate(struct plan *plan)

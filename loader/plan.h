@@ -31,7 +31,7 @@ struct plan_hop {
 	bool resolved;
 	uint32_t egress; /* ifindex, 0: where packets come in */
 	uint8_t destination_mac[6], source_mac[6];
-	struct config_address source; /* of the route, for ipip without a source in the file */
+	struct config_address source; /* of the route, for a tunnel without a source in the file */
 	char problem[120]; /* why it is not resolved */
 };
 

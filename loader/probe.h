@@ -56,7 +56,8 @@ struct probe_options {
 	bool trial; /* attach for a moment: the link may reset */
 	struct plan_sizes sizes, floor; /* as in struct attach_options */
 	char keyed[32]; /* numbers of the file's encrypted CID configs: "1, 3" */
-	bool encapsulates; /* the file sends in ipip: say what that asks of the MTU */
+	const char *
+		tunnel; /* the file sends in ipip or gue: say what that asks of the MTU; NULL: in neither */
 };
 
 struct probe {

@@ -89,6 +89,19 @@ size_t probe_warn_generic(const struct nic *nic, struct probe_warning *warnings)
 	return n;
 }
 
+static void warn_of_tunnel(struct probe *probe, const char *mode)
+{
+	bool gue = !strcmp(mode, "gue");
+	uint32_t more = gue ? LB_GUE_LENGTH : 0;
+
+	if (probe->nic.mtu < 1500 + 40 + more)
+		hint(warn(probe, gue ? "mtu-gue" : "mtu-ipip",
+			  "%s adds %u octets (IPv4) or %u (IPv6): full packets of 1500 do not "
+			  "leave by an MTU of %u",
+			  mode, 20 + more, 40 + more, probe->nic.mtu),
+		     "raise the MTU on the way to the servers to %u, or use l2dsr", 1540 + more);
+}
+
 void probe_warn(struct probe *probe, const struct probe_options *options)
 {
 	const struct nic *nic = &probe->nic;
@@ -111,12 +124,8 @@ void probe_warn(struct probe *probe, const struct probe_options *options)
 			  "packets to the host tier",
 			  options->keyed),
 		     "attach a host tier below the card, as loader attach %s does", nic->name);
-	if (options->encapsulates && nic->mtu < 1500 + 40)
-		hint(warn(probe, "mtu-ipip",
-			  "ipip adds 20 octets (IPv4) or 40 (IPv6): full packets of 1500 do not "
-			  "leave by an MTU of %u",
-			  nic->mtu),
-		     "raise the MTU on the way to the servers to 1540, or use l2dsr");
+	if (options->tunnel)
+		warn_of_tunnel(probe, options->tunnel);
 	if (statfs(BPFFS, &fs) || fs.f_type != BPF_FS_MAGIC)
 		hint(warn(probe, reason_code_name(REASON_NO_BPFFS),
 			  "no BPF file system at " BPFFS ": attach needs one"),

@@ -5,6 +5,7 @@
 #define LB_MAY_PERCPU	1
 #define LB_MAY_REDIRECT 1
 #define LB_MAY_AES	1
+#define LB_MAY_GUE	1
 #include "lb/pipeline.h"
 
 SEC("xdp")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The server's end of the tunnel: takes the outer IP header off what a balancer sent, for hosts
- * without a tunnel device. Passes everything else as it came.
+ * The server's end of the tunnel: takes the outer headers, IP or IP, UDP and GUE, off what a balancer
+ * sent, for hosts without a tunnel device. Passes everything else as it came.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -19,6 +19,13 @@ struct {
 } peer_map SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct lb_decap);
+	__uint(max_entries, 1);
+} decap_map SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
 	__type(value, struct lb_count);
@@ -29,8 +36,8 @@ struct {
 struct tunnel {
 	struct lb_pkt pkt; /* the link header */
 	__u32 mac[3];
-	__u32 outer; /* octets of the outer header */
-	__u32 payload; /* octets behind it, as it states them */
+	__u32 outer; /* octets of the outer headers */
+	__u32 payload; /* octets behind them, as they state it */
 	__u32 inner_version;
 	__u32 ecn; /* outer */
 };
@@ -53,19 +60,56 @@ static LB_INLINE int is_peer(__u32 ip_version, const __u8 *source, __u32 words)
 	return bpf_map_lookup_elem(&peer_map, &peer) != NULL;
 }
 
+/* udp: of an unfragmented datagram. 1: to the port where GUE is taken off. */
+static LB_INLINE int is_for_gue(const struct tunnel *tunnel, const __u8 *udp)
+{
+	__u32 zero = 0;
+	const struct lb_decap *decap = bpf_map_lookup_elem(&decap_map, &zero);
+
+	if (udp + LB_UDP_LENGTH > (const __u8 *)tunnel->pkt.end)
+		return 0;
+	return decap && decap->gue_port && lb_load16(udp + 2) == decap->gue_port;
+}
+
+/*
+ * Of a datagram that is_for_gue(): UDP, and GUE without anything that this does not know: variant 0, no
+ * control message, no optional fields, no flags. UDP's checksum is not looked at; what is inside has its
+ * own, which the host's stack checks.
+ */
+static LB_INLINE enum lb_decap_counter parse_gue(struct tunnel *tunnel)
+{
+	const __u8 *udp = (const __u8 *)tunnel->pkt.ip + tunnel->outer;
+	__u32 length;
+
+	if (udp + LB_GUE_LENGTH > (const __u8 *)tunnel->pkt.end)
+		return LB_DECAP_malformed;
+	length = lb_read16(udp + 4);
+	if (length < LB_GUE_LENGTH || length > tunnel->payload || udp[8] || lb_load16(udp + 10))
+		return LB_DECAP_malformed;
+	tunnel->inner_version = inner_version(udp[9]);
+	if (!tunnel->inner_version)
+		return LB_DECAP_malformed;
+	tunnel->outer += LB_GUE_LENGTH;
+	tunnel->payload = length - LB_GUE_LENGTH;
+	return LB_DECAP_decapsulated;
+}
+
 static LB_INLINE enum lb_decap_counter parse_outer_ipv4(struct tunnel *tunnel)
 {
 	const __u8 *ip = tunnel->pkt.ip;
 	__u32 total;
+	int gue;
 
 	if (ip + LB_IPV4_LENGTH > (const __u8 *)tunnel->pkt.end)
 		return LB_DECAP_malformed;
+	tunnel->outer = (ip[0] & 0x0f) << 2;
 	tunnel->inner_version = inner_version(ip[9]);
-	if (!tunnel->inner_version)
+	gue = ip[9] == LB_PROTO_UDP && !(lb_read16(ip + 6) & LB_IPV4_FRAGMENT) &&
+	      is_for_gue(tunnel, ip + tunnel->outer);
+	if (!tunnel->inner_version && !gue)
 		return LB_DECAP_not_tunnel;
 	if (!is_peer(4, ip + 12, 1))
 		return LB_DECAP_stranger;
-	tunnel->outer = (ip[0] & 0x0f) << 2;
 	total = lb_read16(ip + 2);
 	if (ip[0] >> 4 != 4 || tunnel->outer < LB_IPV4_LENGTH || total < tunnel->outer)
 		return LB_DECAP_malformed;
@@ -73,17 +117,19 @@ static LB_INLINE enum lb_decap_counter parse_outer_ipv4(struct tunnel *tunnel)
 		return LB_DECAP_fragment;
 	tunnel->payload = total - tunnel->outer;
 	tunnel->ecn = ip[1] & 3;
-	return LB_DECAP_decapsulated;
+	return gue ? parse_gue(tunnel) : LB_DECAP_decapsulated;
 }
 
 static LB_INLINE enum lb_decap_counter parse_outer_ipv6(struct tunnel *tunnel)
 {
 	const __u8 *ip = tunnel->pkt.ip;
+	int gue;
 
 	if (ip + LB_IPV6_LENGTH > (const __u8 *)tunnel->pkt.end)
 		return LB_DECAP_malformed;
 	tunnel->inner_version = inner_version(ip[6]);
-	if (!tunnel->inner_version)
+	gue = ip[6] == LB_PROTO_UDP && is_for_gue(tunnel, ip + LB_IPV6_LENGTH);
+	if (!tunnel->inner_version && !gue)
 		return LB_DECAP_not_tunnel;
 	if (!is_peer(6, ip + 8, 4))
 		return LB_DECAP_stranger;
@@ -92,7 +138,7 @@ static LB_INLINE enum lb_decap_counter parse_outer_ipv6(struct tunnel *tunnel)
 	tunnel->outer = LB_IPV6_LENGTH;
 	tunnel->payload = lb_read16(ip + 4);
 	tunnel->ecn = ip[1] >> 4 & 3;
-	return LB_DECAP_decapsulated;
+	return gue ? parse_gue(tunnel) : LB_DECAP_decapsulated;
 }
 
 /* What comes out must be a packet that the outer header really held. */

@@ -7,6 +7,7 @@
 #define LB_MAY_PERCPU	1
 #define LB_MAY_REDIRECT 0
 #define LB_MAY_AES	0
+#define LB_MAY_GUE	0
 #include <linux/pkt_cls.h>
 
 #include "lb/parse.h"

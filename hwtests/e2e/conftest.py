@@ -22,6 +22,9 @@ LAYOUTS = (Layout(0, 2, 4), Layout(1, 8, 8), Layout(2, 3, 8, length=False), Layo
 
 SETUPS = [Setup(tier, mode, one_link, layout) for (tier, mode, one_link), layout
           in zip(itertools.product(TIERS, MODES, (False, True)), LAYOUTS)]
+#: Behind the choice of outer headers gue is ipip: each tier, and each way to leave, once.
+SETUPS += [Setup("driver", "gue", True, Layout(1, 5, 6)),
+           Setup("generic", "gue", False, Layout(2, 2, 7, length=False))]
 
 KEY = bytes(range(0x30, 0x40))
 #: What a key changes is how a connection ID is read, so one network for each algorithm and tier

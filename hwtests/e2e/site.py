@@ -23,7 +23,9 @@ from hwtests.lab.waiting import Deadline
 from hwtests.oracle import quic_lb
 
 Tier = Literal["driver", "generic"]
-Mode = Literal["ipip", "l2dsr"]
+Mode = Literal["ipip", "l2dsr", "gue"]
+#: Modes that need somebody at the server who takes outer headers off.
+TUNNELS: tuple[Mode, ...] = ("ipip", "gue")
 
 POOL = "web"
 #: Servers of the configuration that a test finds; one more stands by to be added.
@@ -273,7 +275,7 @@ class Site:
     # ---- the servers
 
     def decapsulate(self) -> None:
-        """What ipip needs at the servers: a decapsulator that believes the balancer, whether it
+        """What tunnels need at the servers: a decapsulator that believes the balancer, whether it
         sends from the address of the route or from the ones that its file may name."""
         for host in self.bed.servers:
             peers = (host.lb_address4, host.lb_address6, SOURCE4, SOURCE6)
@@ -390,7 +392,7 @@ def open_site(setup: Setup) -> Iterator[Site]:
         if setup.one_link:
             bed.attach_pass()
         site = Site(bed, setup)
-        if setup.mode == "ipip":
+        if setup.mode in TUNNELS:
             site.decapsulate()
         site.attach(setup.tier)
         site._start()

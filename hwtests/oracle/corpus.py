@@ -530,6 +530,37 @@ def _sums() -> Iterator[tuple[str, str, bytes]]:
                     ether() / ip4(id=0, tos=tos) / udp(short(cid(0, octet, 4), size)))
 
 
+def gue_config() -> Config:
+    """The main one in GUE, to another port than the usual one; what most frames go to is IPv6, for
+    there the outer checksum counts."""
+    config = main_config()
+    config["forwarding"] |= {"mode": "gue", "gue_port": 16080}
+    web = config["pools"][0]["servers"]
+    web[0]["address"], web[1]["address"] = "2001:db8:1::11", "198.51.100.12"
+    web[2]["mode"] = "ipip"
+    return config
+
+
+def _gue() -> Iterator[tuple[str, str, bytes]]:
+    for octet, server in (("01", "to-v6"), ("02", "to-v4")):
+        for size in range(16):
+            for family, frame in both(short(cid(0, octet, 4), size), sport=1 + 4099 * size):
+                yield f"gue/size-{size}-{family}-{server}", \
+                    "sums of odd and even lengths, source ports of the flow", frame
+        for n in (1, 2, 7):
+            payload = short(cid(0, octet, 4))
+            yield f"gue/behind-{n}-v4-{server}", "octets of the packet behind its datagram", bytes(
+                ether() / ip4(len=28 + len(payload) + n) / udp(payload)) + b"\xaa" * n
+            yield f"gue/behind-{n}-v6-{server}", "octets of the packet behind its datagram", bytes(
+                ether() / ip6(plen=8 + len(payload) + n) / udp(payload)) + b"\xaa" * n
+
+
+def gue_scenario() -> Scenario:
+    """What a packet can have that GUE's headers follow from."""
+    return Scenario("gue", gue_config(), make_cases(
+        _link(), _ipv4(), _ipv6(), _udp(), _vips(), _ecn(), _flights(), _gue()))
+
+
 def main_scenario() -> Scenario:
     """All about a frame but the lengths of connection IDs."""
     return Scenario("main", main_config(), make_cases(
@@ -555,4 +586,5 @@ def clear_scenarios() -> list[Scenario]:
         main_scenario(), *pair_scenarios(),
         Scenario("no-cid-configs", no_cids, make_cases(_cids(), _flights())),
         Scenario("checksum", _checksum_config(), make_cases(_sums())),
+        gue_scenario(),
     ]

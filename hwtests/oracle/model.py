@@ -16,8 +16,9 @@ from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, Mapping
 
-from scapy.layers.inet import IP  # type: ignore[import]
-from scapy.layers.inet6 import IPv6  # type: ignore[import]
+from scapy.layers.inet import IP, in4_chksum  # type: ignore[import]
+from scapy.layers.inet import UDP as UDPHeader
+from scapy.layers.inet6 import IPv6, in6_chksum  # type: ignore[import]
 from scapy.utils import checksum  # type: ignore[import]
 
 from .five import hash_tuple
@@ -26,6 +27,9 @@ from .quic_lb import RESERVED, CidConfig
 
 
 UDP = 17
+#: Octets between the outer IP header and the packet in GUE, and the port it goes to.
+GUE_LENGTH = 12
+GUE_PORT = 6080
 FRAGMENT = 44
 ROUTING = 43
 AH = 51
@@ -80,6 +84,19 @@ class Datagram:
         source = self.source if self.version == 4 else self.source[4:8]
         word = int.from_bytes(source, "big") ^ int.from_bytes(self.ports, "big")
         return (word ^ word >> 12) & 0xfffff
+
+    @property
+    def udp_at(self) -> int:
+        """Where the UDP header begins in the packet."""
+        return len(self.packet) - self.behind - len(self.payload) - 8
+
+    @property
+    def sum_follows(self) -> bool:
+        """Whether the headers say what all octets add up to: the datagram has a checksum, fills its
+        packet, and has no extension headers in front."""
+        at = self.udp_at
+        return (any(self.packet[at + 6:at + 8]) and (self.version == 4 or at == 40)
+                and at + 8 + len(self.payload) == self.ip_length)
 
     @property
     def hash(self) -> int:
@@ -227,6 +244,7 @@ class Model:
         forwarding = config.get("forwarding") or {}
         self.source4 = forwarding.get("source_v4", DUMMY_SOURCE4)
         self.source6 = forwarding.get("source_v6", DUMMY_SOURCE6)
+        self.gue_port = forwarding.get("gue_port", GUE_PORT)
         rows = (config.get("fallback") or {}).get("rows", 4096)
         #: By pool and config id: an entry that names no pool is for all of them.
         self.cids: dict[tuple[str, int], Cid] = {}
@@ -282,6 +300,8 @@ class Model:
             if name is None:
                 return Decision("XDP_PASS", "no_server", vip=vip)
             server = self.servers[pool, name]
+        if card and server.mode == "gue":  # which it has no instructions for
+            return Decision("XDP_PASS", "no_next_hop", vip=vip)
         if datagram.ttl <= 1:
             return Decision("XDP_PASS", "ttl_expired", vip=vip)
         return Decision("XDP_TX", reason, config_id, vip, server.name, server.pool,
@@ -319,22 +339,51 @@ class Model:
     def _forward(self, datagram: Datagram, server: Server) -> bytes:
         inner = _one_hop_less(datagram)
         version, outer = datagram.version, b""
-        if server.mode == "ipip":
-            version, outer = self._outer(datagram, server)
+        if server.mode in ("ipip", "gue"):
+            version, outer = self._outer(datagram, server, inner)
         tags = datagram.link[12:-2]
         ethertype = b"\x08\x00" if version == 4 else b"\x86\xdd"
         return server.mac + b"\x02\0\0\0\0\0" + tags + ethertype + outer + inner
 
-    def _outer(self, datagram: Datagram, server: Server) -> tuple[int, bytes]:
-        """The outer header: DSCP and ECN from the packet (RFC 6040), DF, no identification."""
-        protocol = 4 if datagram.version == 4 else 41
+    def _outer(self, datagram: Datagram, server: Server, inner: bytes) -> tuple[int, bytes]:
+        """The outer headers: DSCP and ECN from the packet (RFC 6040), DF, no identification."""
+        protocol, length, between = 4 if datagram.version == 4 else 41, datagram.ip_length, b""
+        if server.mode == "gue":
+            between = self._gue(datagram, server, inner[:length])
+            protocol, length = UDP, length + GUE_LENGTH
         if ":" in server.address:
             return 6, bytes(IPv6(tc=datagram.traffic_class, fl=datagram.flow_label,
-                                 plen=datagram.ip_length, nh=protocol, hlim=64,
-                                 src=self.source6, dst=server.address))
-        return 4, bytes(IP(tos=datagram.traffic_class, len=20 + datagram.ip_length, id=0,
+                                 plen=length, nh=protocol, hlim=64,
+                                 src=self.source6, dst=server.address)) + between
+        return 4, bytes(IP(tos=datagram.traffic_class, len=20 + length, id=0,
                            flags="DF", ttl=64, proto=protocol, src=self.source4,
-                           dst=server.address))
+                           dst=server.address)) + between
+
+    def _gue(self, datagram: Datagram, server: Server, inner: bytes) -> bytes:
+        """UDP's header and GUE's. Over IPv6 with a checksum where the balancer can know it: the one
+        that is right if those of the packet are, for it trusts them."""
+        label = datagram.flow_label
+        gue = bytes((0, 4 if datagram.version == 4 else 41, 0, 0))
+        udp = UDPHeader(sport=0x8000 | (label ^ label >> 15) & 0x7fff, dport=self.gue_port,
+                        len=len(inner) + GUE_LENGTH, chksum=0)
+        if ":" in server.address and datagram.sum_follows:
+            trusted = _with_right_checksums(inner, datagram.udp_at)
+            udp.chksum = in6_chksum(UDP, IPv6(src=self.source6, dst=server.address),
+                                    bytes(udp) + gue + trusted) or 0xffff
+        return bytes(udp) + gue
+
+
+def _with_right_checksums(packet: bytes, udp_at: int) -> bytes:
+    header, udp = bytearray(packet[:udp_at]), bytearray(packet[udp_at:])
+    udp[6:8] = b"\0\0"
+    if header[0] >> 4 == 4:
+        total = in4_chksum(UDP, IP(bytes(header)), bytes(udp))
+        header[10:12] = b"\0\0"
+        header[10:12] = checksum(bytes(header)).to_bytes(2, "big")
+    else:
+        total = in6_chksum(UDP, IPv6(bytes(header)), bytes(udp))
+    udp[6:8] = total.to_bytes(2, "big")
+    return bytes(header + udp)
 
 
 def _one_hop_less(datagram: Datagram) -> bytes:

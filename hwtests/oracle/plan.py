@@ -70,17 +70,21 @@ def _address(text: str) -> bytes:
 def _server(model: Model, server: Server) -> bytes:
     source, destination = b"", b""
     mode, total = 1, 0
-    if server.mode == "ipip":
-        mode = 3 if ":" in server.address else 2
-        source = _address(model.source6 if mode == 3 else model.source4)
+    six, port = ":" in server.address, b"\0\0"
+    if server.mode in ("ipip", "gue"):
+        mode = (4 if server.mode == "gue" else 2) + six
+        source = _address(model.source6 if six else model.source4)
         destination = _address(server.address)
-    if mode == 2:
-        total = sum(struct.unpack("<4H", source[:4] + destination[:4]))
-        total += 0x0040  # DF, as it lies there
+    if server.mode == "gue":
+        port = model.gue_port.to_bytes(2, "big")
+    if mode in (2, 4, 5):
+        # DF, or what UDP's pseudo-header and port add, as they lie there
+        rest = port + b"\0\x11" if six else b"\x40\0"
+        total = sum(number for number, in struct.iter_unpack("<H", source + destination + rest))
         total = (total & 0xffff) + (total >> 16)
         total = (total & 0xffff) + (total >> 16)
-    return struct.pack("<6s6sI16s16sBBH4x", server.mac, b"\x02\0\0\0\0\0", 0, destination, source,
-                       mode, {1: 0, 2: 20, 3: 40}[mode], total)
+    return struct.pack("<6s6sI16s16sBBH2s2x", server.mac, b"\x02\0\0\0\0\0", 0, destination,
+                       source, mode, {1: 0, 2: 20, 3: 40, 4: 32, 5: 52}[mode], total, port)
 
 
 #: Octets before the body that the offsets of struct lb_cid_key count from.
@@ -137,7 +141,7 @@ class Tier:
                       for number, (name, _) in enumerate(model.vips.values(), start=1)}
         self._servers = {server.number: server for server in model.servers.values()}
         self._reasons = reasons()
-        contents = self._contents()
+        contents = self._contents(path.name == "offload.bpf.o")
         sizes = {name: BASE + len(values) for name, values in contents.items()}
         sizes |= {"reason_stats": len(self._reasons), "vip_stats": len(self._vips) + 1,
                   "server_stats": len(self._servers) + 1, "cid_stats": 8 * (len(self._pools) + 1),
@@ -154,7 +158,7 @@ class Tier:
             raise
         self._before = self._counts()
 
-    def _contents(self) -> dict[str, list[bytes]]:
+    def _contents(self, card: bool) -> dict[str, list[bytes]]:
         model = self._model
         vips = Table((address.ljust(16, b"\0") + struct.pack(">H", port)
                       + struct.pack("<H", version),
@@ -174,7 +178,9 @@ class Tier:
         for pool, names in tables:
             rows += [struct.pack("<I", model.servers[pool, name].number if name else 0)
                      for name in names]
-        servers = [b"\0" * 56] + [_server(model, server) for server in self._servers.values()]
+        unset = b"\0" * 56
+        servers = [unset] + [unset if card and server.mode == "gue" else _server(model, server)
+                             for server in self._servers.values()]
         return {"vip_map": vips.values(), "sid_map": sids.values(), "cid_config_map": cids,
                 "cid_key_map": keys, "row_map": rows, "server_map": servers}
 

@@ -137,6 +137,7 @@ static void fields_and_defaults(void **state)
 	assert_int_equal(config->vips[0].pool, 0);
 	assert_int_equal(config->source_v4.family, AF_INET);
 	assert_int_equal(config->source_v6.family, 0);
+	assert_int_equal(config->gue_port, 6080);
 	assert_int_equal(config->cids[0].length_check, LB_LENGTH_UNCHECKED);
 	assert_int_equal(config->cids[0].pool, CONFIG_NO_POOL);
 	assert_false(config->cids[0].keyed);
@@ -323,6 +324,33 @@ static void differences_by_name(void **state)
 	config_free(after);
 }
 
+#define ONE "{name: a, address: 198.51.100.1}"
+
+static void gue_and_its_port(void **state)
+{
+	struct config *before = parse("version: 1\n" SERVERS(ONE), NULL), *again;
+	struct config *after =
+		parse("version: 1\nforwarding: {mode: gue, gue_port: 65535}\n" SERVERS(ONE), NULL);
+	json_t *changes = config_diff(before, after), *json = config_to_json(after);
+
+	(void)state;
+	assert_int_equal(after->mode, CONFIG_MODE_GUE);
+	assert_int_equal(after->pools[0].servers[0].mode, CONFIG_MODE_GUE);
+	assert_int_equal(after->gue_port, 65535);
+	expect_change(changes, 0, "modify", "forwarding", "mode");
+	expect_change(changes, 1, "modify", "forwarding", "gue_port");
+	expect_change(changes, 2, "modify", "pools.web.servers.a", "mode");
+	assert_int_equal(config_from_json(json, &again), 0);
+	assert_int_equal(again->mode, CONFIG_MODE_GUE);
+	assert_int_equal(again->gue_port, 65535);
+	assert_int_equal(again->pools[0].servers[0].mode, CONFIG_MODE_GUE);
+	config_free(again);
+	json_decref(json);
+	json_decref(changes);
+	config_free(after);
+	config_free(before);
+}
+
 static void addresses_and_octets(void **state)
 {
 	struct config_address a, b;
@@ -385,6 +413,7 @@ int main(void)
 		cmocka_unit_test(canonical_json_is_read_back),
 		cmocka_unit_test(wrong_json_is_refused),
 		cmocka_unit_test(differences_by_name),
+		cmocka_unit_test(gue_and_its_port),
 		cmocka_unit_test(addresses_and_octets),
 		cmocka_unit_test(mutations_do_no_harm),
 	};

@@ -139,7 +139,6 @@ static void draining_servers_have_no_rows_but_an_entry(void **state)
 	plan_free(plan);
 }
 
-/* And a number that was somebody's is given to nobody else while there are others. */
 /*
  * Names that are new skip the numbers that others had; with more rows a pool the maps hold fewer pools,
  * and a number beyond them would have its rows behind the table.
@@ -171,6 +170,43 @@ static void pools_are_numbered_where_rows_have_room(void **state)
 			plan_free(plan);
 			json_decref(before);
 		}
+	}
+}
+
+/* fd02:: + fd01:: + 17 + 6081, and the carry */
+#define GUE6_SUM ((0xfd02 + 0xfd01 + 17 + 6081) % 0xffff)
+
+static void gue_entries(void **state)
+{
+	struct plan_hop hops[2] = { { .resolved = true }, { .resolved = true } };
+	struct config_server server[2] = { web[0], api[0] };
+	struct config_pool pool[2] = { { "web", 1, &server[0] }, { "api", 1, &server[1] } };
+	struct config other = config;
+	struct plan *plan;
+
+	(void)state;
+	server[0].mode = server[1].mode = CONFIG_MODE_GUE;
+	other.pools = pool;
+	other.gue_port = 6081;
+	memcpy(hops[0].source.octets, (uint8_t[]){ 10, 0, 0, 9 }, 4);
+	memcpy(hops[1].source.octets, (uint8_t[]){ 0xfd, 2 }, 2);
+	for (int card = 0; card < 2; card++) {
+		struct plan_sizes sizes = plan_sizes(&config.limits, config.rows);
+		const struct lb_server *four, *six;
+		char problem[200];
+
+		sizes.known_cids = card ? 16 : 0;
+		assert_int_equal(
+			plan_build(&other, &sizes, hops, NULL, &plan, problem, sizeof(problem)), 0);
+		four = &plan->servers[plan->server_number[0]];
+		six = &plan->servers[plan->server_number[1]];
+		assert_int_equal(four->mode, card ? LB_MODE_UNSET : LB_MODE_GUE4);
+		assert_int_equal(six->mode, card ? LB_MODE_UNSET : LB_MODE_GUE6);
+		assert_int_equal(four->outer_length, card ? 0 : 32);
+		assert_int_equal(six->outer_length, card ? 0 : 52);
+		assert_int_equal(ntohs(six->port), card ? 0 : 6081);
+		assert_int_equal(ntohs(six->checksum), card ? 0 : GUE6_SUM);
+		plan_free(plan);
 	}
 }
 
@@ -237,6 +273,7 @@ static void tags_follow_what_cids_mean(void **state)
 	plan_free(before);
 }
 
+/* And a number that was somebody's is given to nobody else while there are others. */
 static void numbers_stay_with_names(void **state)
 {
 	json_t *before = json_pack("{s:{s:i, s:i}, s:{s:i}}", "servers", "api/a", 1, "gone/x", 2,
@@ -332,6 +369,7 @@ int main(void)
 		cmocka_unit_test(plan_holds_vips_and_server_ids),
 		cmocka_unit_test(draining_servers_have_no_rows_but_an_entry),
 		cmocka_unit_test(pools_are_numbered_where_rows_have_room),
+		cmocka_unit_test(gue_entries),
 		cmocka_unit_test(a_card_has_only_servers_that_it_reaches),
 		cmocka_unit_test(tags_follow_what_cids_mean),
 		cmocka_unit_test(numbers_stay_with_names),

@@ -43,6 +43,7 @@
 #define LB_MAP_TEXT	    "text_map" /* host only: the applied file, for the loader */
 #define LB_MAP_STACK_STATS  "stats" /* TC */
 #define LB_MAP_PEER	    "peer_map" /* decapsulator: balancers it believes */
+#define LB_MAP_DECAP	    "decap_map" /* decapsulator: struct lb_decap */
 #define LB_MAP_DECAP_STATS  "decap_stats"
 
 #define LB_PROG_OFFLOAD "shunt_offload"
@@ -206,11 +207,17 @@ struct lb_cid_sample {
 	__u32 cid[LB_CID_WORDS]; /* as it lay in the packet; octets behind the CID are the packet's */
 };
 
+/* UDP port of GUE (IANA), and its octets behind the outer IP header: UDP's eight, four of its own. */
+#define LB_GUE_PORT   6080
+#define LB_GUE_LENGTH 12
+
 enum lb_mode {
 	LB_MODE_UNSET = 0,
 	LB_MODE_L2DSR = 1, /* the frame, with other MAC addresses */
 	LB_MODE_IPIP4 = 2, /* in an IPv4 header */
 	LB_MODE_IPIP6 = 3, /* in an IPv6 header */
+	LB_MODE_GUE4 = 4, /* in IPv4, UDP and GUE headers; host tiers only */
+	LB_MODE_GUE6 = 5, /* in IPv6, UDP and GUE headers; host tiers only */
 };
 
 /* server_map[generation's base + server number]. Unset when nobody knows the way there. */
@@ -221,9 +228,14 @@ struct lb_server {
 	__u32 destination[4]; /* of the outer header; IPv4 in word 0 */
 	__u32 source[4];
 	__u8 mode; /* enum lb_mode */
-	__u8 outer_length; /* of the header that the mode puts in front: 0, 20 or 40 */
-	__u16 checksum; /* LB_MODE_IPIP4: one's complement sum of addresses and DF, not inverted */
-	__u32 spare;
+	__u8 outer_length; /* of all that the mode puts in front: 0, 20, 40, 32 or 52 */
+	/*
+	 * What a checksum of every packet has in common, as a one's complement sum, not inverted. IPv4's: the
+	 * addresses and DF; UDP's of LB_MODE_GUE6: the addresses, UDP's number and the port.
+	 */
+	__u16 checksum;
+	__u16 port; /* LB_MODE_GUE4 and 6: that the server takes GUE at, in network order */
+	__u16 spare;
 } __attribute__((aligned(8)));
 
 /* Every counter, XDP and TC. Counter maps are ARRAY on a card and PERCPU_ARRAY on the host. */
@@ -243,6 +255,12 @@ struct lb_text_key {
 struct lb_peer {
 	__u32 ip_version;
 	__u32 address[4];
+};
+
+/* decap_map[0] of the decapsulator. */
+struct lb_decap {
+	__u16 gue_port; /* network order; 0: takes no GUE off */
+	__u16 pad;
 };
 
 #define LB_ASSERT_ENTRY(key, value)                                                             \

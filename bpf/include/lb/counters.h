@@ -44,12 +44,12 @@ enum lb_reason {
 
 /* decap_stats of the server's decapsulator: one a packet, so they add up too. */
 #define LB_DECAP_COUNTERS(X)                                                                   \
-	X(not_tunnel, "not IP in IP: left to the host")                                        \
-	X(stranger, "IP in IP from an address that is no balancer of ours: left to the host")  \
-	X(malformed, "the outer or inner header is cut short: left to the host")               \
+	X(not_tunnel, "neither IP in IP nor GUE: left to the host")                            \
+	X(stranger, "a tunnel from an address that is no balancer of ours: left to the host")  \
+	X(malformed, "a header is cut short, or GUE with fields not known: left to the host")  \
 	X(fragment, "a fragment of an encapsulated packet: left to the host")                  \
 	X(ecn_drop, "dropped: congestion marked, and the sender does not know ECN (RFC 6040)") \
-	X(decapsulated, "the outer header was taken off")
+	X(decapsulated, "the outer headers were taken off")
 
 enum lb_decap_counter {
 #define X(name, help) LB_DECAP_##name,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Sends a packet to its server: an outer IP header where the mode asks for one, new MAC addresses,
+ * Sends a packet to its server: outer headers where the mode asks for them, new MAC addresses,
  * TTL less one. A packet is changed only after everything that can fail has not.
  */
 #ifndef LB_FORWARD_H
@@ -100,6 +100,61 @@ static LB_INLINE __u32 lb_ip_length(const __u8 *ip, __u32 ip_version)
 	return ip_version == 4 ? lb_read16(ip + 2) : lb_read16(ip + 4) + LB_IPV6_LENGTH;
 }
 
+/* Of 0, 20, 40, 32 and 52 octets, which two bits tell apart: one comparison for every packet that has none. */
+static LB_INLINE int lb_is_gue(__u32 outer)
+{
+	return LB_MAY_GUE && (outer & 40) == 32;
+}
+
+/*
+ * The one's complement sum of a packet with that many hops left, from its headers alone: IPv4's header adds
+ * up to nothing, and so do a UDP datagram and its pseudo-header. If a checksum of the packet is wrong, so is
+ * what this leads to, by as much. 0: it does not follow, for the datagram has no checksum, ends
+ * before its packet, or has extension headers in front of it.
+ */
+static LB_INLINE __u32 lb_packet_sum(const __u8 *ip, const __u8 *udp, __u32 ip_version, __u32 hops)
+{
+	__u32 length = lb_load16(udp + 4), sum = (__u16)~LB_CONST16(LB_PROTO_UDP);
+
+	if (!lb_load16(udp + 6))
+		return 0;
+	if (ip_version == 4) {
+		if (lb_read16(ip + 2) != lb_read16(udp + 4) + ((ip[0] & 0x0f) << 2))
+			return 0;
+		return sum + (__u16)~length + lb_csum_word(~lb_load32(ip + 12)) +
+		       lb_csum_word(~lb_load32(ip + 16));
+	}
+	if (lb_load16(ip + 4) != length || ip[6] != LB_PROTO_UDP)
+		return 0;
+	return sum + lb_csum_word(lb_load32(ip)) + LB_BE16(LB_PROTO_UDP << 8 | hops);
+}
+
+/*
+ * UDP, and GUE of variant 0 (draft-ietf-intarea-gue section 3): no options, no flags, the inner packet's
+ * protocol number. flow: 20 bits, of which 15 make the source port. sum: of the inner packet; 0: no checksum,
+ * which is the rule over IPv4. Over IPv6 a tunnel may do without as well (RFC 6935 section 5), and Linux
+ * takes it unless told otherwise, but what is between may not: so it is left out only where the sum is
+ * not known.
+ */
+static LB_INLINE void lb_write_gue(__u8 *at, const struct lb_inner *inner,
+				   const struct lb_server *server, __u32 flow, __u32 sum)
+{
+	__u32 source = LB_BE16(0x8000 | ((flow ^ flow >> 15) & 0x7fff));
+	__u32 length = LB_BE16(inner->length + LB_GUE_LENGTH);
+	__u32 protocol = LB_BE16(inner->protocol), check = 0;
+
+	if (sum) {
+		sum += server->checksum + source + length + length + protocol;
+		check = (__u16)~lb_csum_fold(sum);
+		check |= -lb_equal(check, 0); /* zero would say that there is none */
+	}
+	lb_store16(at, source);
+	lb_store16(at + 2, server->port);
+	lb_store16(at + 4, length);
+	lb_store16(at + 6, check);
+	lb_store32(at + 8, protocol);
+}
+
 /* ip: the packet's own header, readable. Takes a hop off it. */
 static LB_INLINE void lb_enter(__u8 *ip, __u32 ip_version, struct lb_inner *inner)
 {
@@ -119,10 +174,10 @@ static LB_INLINE void lb_enter(__u8 *ip, __u32 ip_version, struct lb_inner *inne
  * The frame has been moved: write what stands in front of the packet, and its TTL. What was known of the
  * packet is read anew rather than kept. User space may change a map's value between two reads, so the
  * length of the outer header is read once and everything follows from it. type_at: where the EtherType
- * stands.
+ * stands; sum: of the packet, as lb_write_gue() takes it.
  */
 static LB_INLINE int lb_rewrite(struct xdp_md *ctx, const struct lb_server *server, __u32 type_at,
-				__u32 outer, __u32 ip_version, __u32 flow)
+				__u32 outer, __u32 ip_version, __u32 flow, __u32 sum)
 {
 	__u8 *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	__u8 *link_end = data + type_at, *ip = link_end + 2, *inner_ip;
@@ -137,6 +192,14 @@ static LB_INLINE int lb_rewrite(struct xdp_md *ctx, const struct lb_server *serv
 		return 0;
 	lb_write_link(data, server, outer);
 	lb_enter(inner_ip, ip_version, &inner);
+	if (lb_is_gue(outer)) {
+		outer -= LB_GUE_LENGTH;
+		if (ip + outer + LB_GUE_LENGTH > end)
+			return 0;
+		lb_write_gue(ip + outer, &inner, server, flow, sum);
+		inner.length += LB_GUE_LENGTH;
+		inner.protocol = LB_PROTO_UDP;
+	}
 	if (outer == LB_IPV4_LENGTH) {
 		lb_store16(link_end, LB_CONST16(LB_ETHERTYPE_IPV4));
 		lb_write_ipv4(ip, &inner, server);
@@ -167,7 +230,7 @@ static LB_SUB __u32 lb_send(struct xdp_md *ctx, const struct lb_server *server, 
 	__u32 type_at = LB_SHAPE_TYPE_AT(shape), ip_version = LB_SHAPE_VERSION(shape);
 	__u32 mode_and_outer = lb_load16(&server->mode),
 	      outer = lb_second_octet(mode_and_outer) & 63;
-	__u32 left = type_at, flow = 0, verdict = XDP_TX;
+	__u32 left = type_at, flow = 0, sum = 0, verdict = XDP_TX;
 	int shift;
 
 	if (!mode_and_outer)
@@ -177,8 +240,10 @@ static LB_SUB __u32 lb_send(struct xdp_md *ctx, const struct lb_server *server, 
 	/* Only a virtual link hands over frames that large, unsegmented. */
 	if (LB_MAY_REDIRECT && lb_ip_length(ip, ip_version) + outer > 0xffff)
 		return LB_LEFT(LB_REASON_no_headroom);
-	if (outer == LB_IPV6_LENGTH)
+	if (outer == LB_IPV6_LENGTH || lb_is_gue(outer))
 		flow = lb_flow_label(ip, udp);
+	if (LB_MAY_GUE && outer == LB_IPV6_LENGTH + LB_GUE_LENGTH)
+		sum = lb_packet_sum(ip, udp, ip_version, LB_SHAPE_TTL(shape) - 1);
 	if (LB_MAY_REDIRECT && server->egress) {
 		verdict = lb_redirect(server->egress);
 		if (verdict != XDP_REDIRECT)
@@ -188,7 +253,7 @@ static LB_SUB __u32 lb_send(struct xdp_md *ctx, const struct lb_server *server, 
 	shift = type_at - left - outer;
 	if (shift && bpf_xdp_adjust_head(ctx, shift))
 		return LB_LEFT(LB_REASON_no_headroom);
-	if (!lb_rewrite(ctx, server, left, outer, ip_version, flow))
+	if (!lb_rewrite(ctx, server, left, outer, ip_version, flow, sum))
 		return XDP_ABORTED;
 	return verdict;
 }

@@ -7,8 +7,9 @@
 #ifndef LB_PROFILE_H
 #define LB_PROFILE_H
 
-#if !defined(LB_MAY_REDIRECT) || !defined(LB_MAY_PERCPU) || !defined(LB_MAY_AES)
-#error "a tier defines LB_MAY_REDIRECT, LB_MAY_PERCPU and LB_MAY_AES before it includes the pipeline"
+#if !defined(LB_MAY_REDIRECT) || !defined(LB_MAY_PERCPU) || !defined(LB_MAY_AES) || \
+	!defined(LB_MAY_GUE)
+#error "a tier defines LB_MAY_REDIRECT, _PERCPU, _AES and _GUE before it includes the pipeline"
 #endif
 
 #endif
