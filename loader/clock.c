@@ -46,12 +46,24 @@ int clock_jiffies(uint64_t *now)
 	return err;
 }
 
-double clock_seconds(uint64_t then, uint64_t now)
+/* The coarse clocks go by jiffies, so their resolution is one. */
+static double tick_seconds(void)
 {
 	struct timespec tick;
 
-	/* The coarse clocks go by jiffies, so their resolution is one. */
-	if (now <= then || clock_getres(CLOCK_MONOTONIC_COARSE, &tick))
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick))
 		return 0;
-	return (double)(now - then) * ((double)tick.tv_sec + (double)tick.tv_nsec / 1e9);
+	return (double)tick.tv_sec + (double)tick.tv_nsec / 1e9;
+}
+
+uint64_t clock_ticks(uint32_t seconds)
+{
+	double tick = tick_seconds();
+
+	return tick > 0 && seconds / tick >= 1 ? (uint64_t)(seconds / tick) : 1;
+}
+
+double clock_seconds(uint64_t then, uint64_t now)
+{
+	return now <= then ? 0 : (double)(now - then) * tick_seconds();
 }

@@ -10,6 +10,8 @@
 
 /* Jiffies now, as a program sees them: 0, or -errno. */
 int clock_jiffies(uint64_t *now);
+/* How many of them make so many seconds, at least 1. */
+uint64_t clock_ticks(uint32_t seconds);
 /* Seconds from one to the other; 0 if `then` lies ahead. */
 double clock_seconds(uint64_t then, uint64_t now);
 

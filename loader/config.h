@@ -22,9 +22,15 @@
 #define CONFIG_MIN_ROWS		 16
 #define CONFIG_DEFAULT_WEIGHT	 100
 #define CONFIG_DEFAULT_MIN_QUIET 600
-#define CONFIG_PATH_MAX		 256
-#define CONFIG_KEY_SIZE		 16
-#define CONFIG_NO_POOL		 UINT32_MAX
+#define CONFIG_DEFAULT_BUDGET	 100000
+#define CONFIG_DEFAULT_VIP_SHARE 50
+/* RFC 9000 section 10.1: peers give up after their own idle time, seldom above 30 s before a handshake. */
+#define CONFIG_DEFAULT_HANDSHAKE_TIMEOUT 15
+#define CONFIG_DEFAULT_IDLE_TIMEOUT	 300
+#define CONFIG_DEFAULT_ICMP_ANSWERS	 100
+#define CONFIG_PATH_MAX			 256
+#define CONFIG_KEY_SIZE			 16
+#define CONFIG_NO_POOL			 UINT32_MAX
 
 /* IPv4 in octets[0..3], the rest zero; network order. family 0: not given. */
 struct config_address {
@@ -32,7 +38,7 @@ struct config_address {
 	uint8_t octets[16];
 };
 
-enum config_mode { CONFIG_MODE_IPIP, CONFIG_MODE_L2DSR, CONFIG_MODE_GUE };
+enum config_mode { CONFIG_MODE_IPIP, CONFIG_MODE_L2DSR, CONFIG_MODE_GUE, CONFIG_MODE_NAT };
 enum config_state { CONFIG_UP, CONFIG_DRAIN }; /* server: draining takes no new connections */
 enum config_cid_state { CONFIG_ACTIVE, CONFIG_RETIRING };
 
@@ -68,6 +74,7 @@ struct config_server {
 	char name[CONFIG_NAME_MAX + 1];
 	struct config_address address;
 	enum config_mode mode; /* forwarding.mode, unless the server has its own */
+	uint16_t port; /* host order; of nat alone, 0: the VIP's */
 	uint32_t weight; /* 0 to 65535, default 100; 0: no new connections */
 	enum config_state state;
 	uint32_t n_ids;
@@ -91,6 +98,14 @@ struct config_limits {
 	/* Highest number each; sized for two generations. */
 	uint32_t servers, server_ids, vips, pools;
 	uint32_t known_cids; /* encrypted CIDs that a card is told of, at most */
+	uint32_t flows; /* that conn_track remembers, 0: none */
+};
+
+/* What is remembered of flows without a routable connection ID: lb/abi.h, struct lb_setting. */
+struct config_tracking {
+	uint32_t budget; /* new flows a CPU and second */
+	uint32_t vip_share; /* percent of it that one VIP may use */
+	uint32_t handshake_timeout, idle_timeout; /* seconds */
 };
 
 struct config {
@@ -102,6 +117,10 @@ struct config {
 	enum config_mode mode;
 	struct config_address source_v4, source_v6; /* outer source of ipip and gue */
 	uint16_t gue_port; /* host order */
+	/* Octets of IP packets: of clients at most, and on the way to the servers. 0: not stated. */
+	uint32_t client_mtu, server_mtu;
+	uint32_t icmp_answers; /* a CPU and second */
+	struct config_tracking tracking;
 	uint32_t min_quiet; /* seconds; see apply.h */
 	uint32_t rows; /* of the fallback table, a power of two */
 	struct config_limits limits;

@@ -31,6 +31,8 @@ const char *config_mode_text(enum config_mode mode)
 		return "l2dsr";
 	case CONFIG_MODE_GUE:
 		return "gue";
+	case CONFIG_MODE_NAT:
+		return "nat";
 	default:
 		return "ipip";
 	}
@@ -64,6 +66,12 @@ static json_t *cid_json(const struct config *config, const struct config_cid *ci
 			 *cid->key_file ? cid->key_file : NULL, "key", config_key_text(cid, key));
 }
 
+/* 0: not given. */
+static json_t *number_json(uint32_t number)
+{
+	return number ? json_integer(number) : json_null();
+}
+
 static json_t *server_json(const struct config_server *server)
 {
 	char address[INET6_ADDRSTRLEN], hex[2 * LB_SERVER_ID_MAX + 1];
@@ -75,9 +83,10 @@ static json_t *server_json(const struct config_server *server)
 		json_array_append_new(ids, json_pack("{s:i, s:s}", "config", server->ids[i].config,
 						     "id", hex));
 	}
-	return json_pack("{s:s, s:s, s:s, s:i, s:s, s:o}", "name", server->name, "address",
+	return json_pack("{s:s, s:s, s:s, s:o, s:i, s:s, s:o}", "name", server->name, "address",
 			 config_address_text(&server->address, address), "mode",
-			 config_mode_text(server->mode), "weight", (int)server->weight, "state",
+			 config_mode_text(server->mode), "port", number_json(server->port),
+			 "weight", (int)server->weight, "state",
 			 server->state == CONFIG_UP ? "up" : "drain", "server_ids", ids);
 }
 
@@ -109,10 +118,29 @@ static json_t *address_json(const struct config_address *address)
 
 static json_t *limits_json(const struct config_limits *limits)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "servers", (json_int_t)limits->servers,
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "servers", (json_int_t)limits->servers,
 			 "server_ids", (json_int_t)limits->server_ids, "vips",
 			 (json_int_t)limits->vips, "pools", (json_int_t)limits->pools, "known_cids",
-			 (json_int_t)limits->known_cids);
+			 (json_int_t)limits->known_cids, "flows", (json_int_t)limits->flows);
+}
+
+static json_t *forwarding_json(const struct config *config)
+{
+	return json_pack("{s:s, s:o, s:o, s:i, s:o, s:o, s:I}", "mode",
+			 config_mode_text(config->mode), "source_v4",
+			 address_json(&config->source_v4), "source_v6",
+			 address_json(&config->source_v6), "gue_port", config->gue_port,
+			 "client_mtu", number_json(config->client_mtu), "server_mtu",
+			 number_json(config->server_mtu), "icmp_answers",
+			 (json_int_t)config->icmp_answers);
+}
+
+static json_t *tracking_json(const struct config_tracking *tracking)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "budget", (json_int_t)tracking->budget,
+			 "vip_share", (json_int_t)tracking->vip_share, "handshake_timeout",
+			 (json_int_t)tracking->handshake_timeout, "idle_timeout",
+			 (json_int_t)tracking->idle_timeout);
 }
 
 json_t *config_to_json(const struct config *config)
@@ -129,13 +157,12 @@ json_t *config_to_json(const struct config *config)
 		json_array_append_new(pools, pool_json(&config->pools[i]));
 	for (i = 0; i < config->n_vips; i++)
 		json_array_append_new(vips, vip_json(config, &config->vips[i]));
-	return json_pack("{s:i, s:o, s:o, s:{s:s, s:o, s:o, s:i}, s:{s:i}, s:{s:i}, s:o, s:o, s:o}",
-			 "version", 1, "interfaces", interfaces, "cid_configs", cids, "forwarding",
-			 "mode", config_mode_text(config->mode), "source_v4",
-			 address_json(&config->source_v4), "source_v6",
-			 address_json(&config->source_v6), "gue_port", config->gue_port, "rotation",
-			 "min_quiet", (int)config->min_quiet, "fallback", "rows", (int)config->rows,
-			 "limits", limits_json(&config->limits), "pools", pools, "vips", vips);
+	return json_pack("{s:i, s:o, s:o, s:o, s:o, s:{s:i}, s:{s:i}, s:o, s:o, s:o}", "version", 1,
+			 "interfaces", interfaces, "cid_configs", cids, "forwarding",
+			 forwarding_json(config), "tracking", tracking_json(&config->tracking),
+			 "rotation", "min_quiet", (int)config->min_quiet, "fallback", "rows",
+			 (int)config->rows, "limits", limits_json(&config->limits), "pools", pools,
+			 "vips", vips);
 }
 
 /* "kcv:aabbcc" back. */

@@ -59,6 +59,13 @@ static const struct range min_quiet_range = { 0, 2592000 };
 static const struct range vips_range = { 1, LB_MAX_VIPS };
 static const struct range pools_range = { 1, LB_MAX_POOLS };
 static const struct range known_cids_range = { 1, LB_MAX_KNOWN_CIDS };
+static const struct range flows_range = { 0, LB_MAX_FLOWS };
+static const struct range budget_range = { 0, 100000000 };
+static const struct range share_range = { 1, 100 };
+static const struct range timeout_range = { 1, 86400 };
+/* Below it no server may offer QUIC (RFC 9000 section 14): 1,200 octets in IPv4 and UDP. */
+static const struct range mtu_range = { 1228, 65535 };
+static const struct range answers_range = { 0, 1000000 };
 static const struct range ipv4 = { AF_INET, AF_INET };
 static const struct range ipv6 = { AF_INET6, AF_INET6 };
 
@@ -80,6 +87,7 @@ static const struct word mode_words[] = {
 	{ "ipip", CONFIG_MODE_IPIP },
 	{ "l2dsr", CONFIG_MODE_L2DSR },
 	{ "gue", CONFIG_MODE_GUE },
+	{ "nat", CONFIG_MODE_NAT },
 	END,
 };
 static const struct word server_state_words[] = {
@@ -138,6 +146,19 @@ static const struct field forwarding_fields[] = {
 	{ "source_v4", false, config_read_address, AT(config, source_v4), &ipv4 },
 	{ "source_v6", false, config_read_address, AT(config, source_v6), &ipv6 },
 	{ "gue_port", false, config_read_number, AT(config, gue_port), &port_range },
+	{ "client_mtu", false, config_read_number, AT(config, client_mtu), &mtu_range },
+	{ "server_mtu", false, config_read_number, AT(config, server_mtu), &mtu_range },
+	{ "icmp_answers", false, config_read_number, AT(config, icmp_answers), &answers_range },
+	END,
+};
+
+static const struct field tracking_fields[] = {
+	{ "budget", false, config_read_number, AT(config_tracking, budget), &budget_range },
+	{ "vip_share", false, config_read_number, AT(config_tracking, vip_share), &share_range },
+	{ "handshake_timeout", false, config_read_number, AT(config_tracking, handshake_timeout),
+	  &timeout_range },
+	{ "idle_timeout", false, config_read_number, AT(config_tracking, idle_timeout),
+	  &timeout_range },
 	END,
 };
 
@@ -159,6 +180,7 @@ static const struct field limits_fields[] = {
 	{ "pools", false, config_read_number, AT(config_limits, pools), &pools_range },
 	{ "known_cids", false, config_read_number, AT(config_limits, known_cids),
 	  &known_cids_range },
+	{ "flows", false, config_read_number, AT(config_limits, flows), &flows_range },
 	END,
 };
 
@@ -178,6 +200,7 @@ static const struct field server_fields[] = {
 	{ "name", true, config_read_name, AT(config_server, name), NULL },
 	{ "address", true, config_read_address, AT(config_server, address), NULL },
 	{ "mode", false, config_read_word, AT(config_server, mode), mode_words },
+	{ "port", false, config_read_number, AT(config_server, port), &port_range },
 	{ "weight", false, config_read_number, AT(config_server, weight), &weight_range },
 	{ "state", false, config_read_word, AT(config_server, state), server_state_words },
 	{ "server_ids", false, config_read_list, AT(config_server, ids), &server_id_list },
@@ -220,6 +243,7 @@ static const struct field file_fields[] = {
 	{ "version", true, config_read_version, 0, 0, NULL },
 	{ "interfaces", false, config_read_list, AT(config, interfaces), &interface_list },
 	{ "forwarding", false, config_read_section, 0, 0, forwarding_fields },
+	{ "tracking", false, config_read_section, AT(config, tracking), tracking_fields },
 	{ "rotation", false, config_read_section, 0, 0, rotation_fields },
 	{ "fallback", false, config_read_section, 0, 0, fallback_fields },
 	{ "limits", false, config_read_section, AT(config, limits), limits_fields },
@@ -234,6 +258,14 @@ int config_read(const json_t *tree, struct config *config, struct config_finding
 	struct reader reader = { .config = config, .findings = findings };
 
 	config->rows = LB_DEFAULT_ROWS;
+	config->limits.flows = LB_DEFAULT_FLOWS;
+	config->icmp_answers = CONFIG_DEFAULT_ICMP_ANSWERS;
+	config->tracking = (struct config_tracking){
+		.budget = CONFIG_DEFAULT_BUDGET,
+		.vip_share = CONFIG_DEFAULT_VIP_SHARE,
+		.handshake_timeout = CONFIG_DEFAULT_HANDSHAKE_TIMEOUT,
+		.idle_timeout = CONFIG_DEFAULT_IDLE_TIMEOUT,
+	};
 	config->min_quiet = CONFIG_DEFAULT_MIN_QUIET;
 	config->gue_port = LB_GUE_PORT;
 	config_read_keys(&reader, tree, file_fields, config);

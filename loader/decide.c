@@ -10,6 +10,7 @@
 #define LB_MAY_REDIRECT 0
 #define LB_MAY_AES	1
 #define LB_MAY_GUE	0
+#define LB_MAY_TRACK	0
 #include "lb/parse.h"
 #include "lb/route.h"
 #include "lb/vip.h"

@@ -44,6 +44,13 @@ static const struct map_row rows[] = {
 	ROW(LB_MAP_CID_KEY, cid_key, __u32, struct lb_cid_key, HOST_ONLY),
 	ROW(LB_MAP_CID_SEEN, cid_seen, __u32, __u64, HOST_ONLY),
 	ROW(LB_MAP_CID_SAMPLE, cid_sample, __u32, struct lb_cid_sample, HOST_ONLY),
+	ROW(LB_MAP_SETTING, setting, __u32, struct lb_setting, HOST_ONLY),
+	ROW(LB_MAP_ADDRESS, address, __u32, struct lb_bucket, HOST_ONLY),
+	ROW(LB_MAP_VIP_ADDRESS, vip_address, __u32, struct lb_vip, HOST_ONLY),
+	ROW(LB_MAP_CONN_TRACK, conn_track, struct lb_flow_key, struct lb_flow, HOST_ONLY),
+	ROW(LB_MAP_FLOW_RECENT, flow_recent, __u32, struct lb_recent, HOST_ONLY),
+	ROW(LB_MAP_FLOW_BUDGET, flow_budget, __u32, struct lb_flow_budget, HOST_ONLY),
+	ROW(LB_MAP_FLOW_STATS, flow_stats, __u32, struct lb_count, HOST_ONLY),
 	ROW(LB_MAP_TEXT, text, struct lb_text_key, char[LB_TEXT_PIECE], EVERYWHERE),
 };
 #undef ROW
@@ -72,6 +79,16 @@ void map_set_close(struct map_set *set)
 	}
 }
 
+/* Two octets a flow: half of them are free when conn_track is full. */
+static uint32_t recent_entries(uint32_t flows)
+{
+	uint32_t n = 1;
+
+	while (n * LB_RECENT_OCTETS < 2 * flows)
+		n <<= 1;
+	return n;
+}
+
 uint32_t map_set_entries(const char *map, const struct plan_sizes *sizes)
 {
 	const struct {
@@ -91,6 +108,13 @@ uint32_t map_set_entries(const char *map, const struct plan_sizes *sizes)
 		{ LB_MAP_CID_STATS, LB_CID_INDEX(sizes->pools + 1, 0) },
 		{ LB_MAP_STACK_STATS, sizes->vips + 1 },
 		{ LB_MAP_CONN, sizes->known_cids },
+		{ LB_MAP_ADDRESS, 2 * sizes->address_buckets },
+		{ LB_MAP_VIP_ADDRESS, 2 * (sizes->vips + 1) },
+		/* No map has no entry; that nothing is remembered is the setting's to say. */
+		{ LB_MAP_CONN_TRACK, sizes->flows ? sizes->flows : 1 },
+		{ LB_MAP_FLOW_RECENT, recent_entries(sizes->flows) },
+		{ LB_MAP_FLOW_BUDGET, sizes->vips + 1 },
+		{ LB_MAP_FLOW_STATS, LB_FLOW_COUNT_COUNT },
 	};
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
@@ -152,6 +176,8 @@ static int read_sizes(struct map_set *set, struct reason *reason)
 		.vips = smaller(entries(set->vip_stats) - 1, entries(set->vip) / 4),
 		.pools = configs < LB_CID_INDEX(1, 0) ? 0 : configs / LB_CID_INDEX(1, 0) - 1,
 		.known_cids = entries(set->conn),
+		.address_buckets = entries(set->address) / 2,
+		.flows = entries(set->conn_track),
 	};
 	/* Only of a device that went away meanwhile does the kernel not tell. */
 	if (set->sizes.servers && set->sizes.rows && set->sizes.vip_buckets &&

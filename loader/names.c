@@ -6,6 +6,8 @@
 
 #define PASS	"pass"
 #define FORWARD "forward"
+#define RETURN	"return"
+#define ANSWER	"answer"
 
 static const struct {
 	const char *name, *verdict, *help;

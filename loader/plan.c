@@ -39,6 +39,9 @@ struct plan_sizes plan_sizes(const struct config_limits *limits, uint32_t rows)
 		.vips = limits->vips,
 		.pools = limits->pools,
 		.known_cids = limits->known_cids,
+		/* A nat server has an entry for each VIP of its pool; more than one is rare. */
+		.address_buckets = buckets(limits->servers + limits->vips),
+		.flows = limits->flows,
 	};
 }
 
@@ -297,6 +300,81 @@ static int build_vips(struct plan *plan, char *problem, size_t size)
 	return 0;
 }
 
+static int add_address(struct plan *plan, const struct config_address *address, uint32_t last,
+		       uint32_t value)
+{
+	uint32_t key[LB_KEY_WORDS] = {};
+
+	memcpy(key, address->octets, sizeof(address->octets));
+	key[4] = last;
+	return table_insert(plan->address_table, plan->sizes.address_buckets, key, value);
+}
+
+static uint32_t version_of(const struct config_address *address)
+{
+	return address->family == AF_INET ? 4 : 6;
+}
+
+static void build_vip_address(struct plan *plan, const struct config_vip *vip, uint32_t number)
+{
+	struct lb_vip *entry = &plan->vips[number];
+
+	memcpy(entry->address, vip->address.octets, sizeof(entry->address));
+	entry->port = htons(vip->port);
+	entry->ip_version = version_of(&vip->address);
+}
+
+/* Where the answers of this VIP's nat servers come from. */
+static int add_nat_servers(struct plan *plan, uint32_t i)
+{
+	const struct config_vip *vip = &plan->config->vips[i];
+	uint32_t n = plan->n_servers, pool = 0;
+	int err = 0;
+
+	for (uint32_t position = 0; !err && position < n; position++) {
+		const struct config_server *server = plan_server(plan->config, position, &pool);
+
+		if (pool != vip->pool || server->mode != CONFIG_MODE_NAT ||
+		    server->address.family != vip->address.family)
+			continue;
+		plan->has_nat = true;
+		err = add_address(plan, &server->address,
+				  LB_VIP_KEY(version_of(&vip->address),
+					     htons(server->port ? server->port : vip->port)),
+				  LB_NAT_VALUE(plan->vip_number[i], plan->server_number[position]));
+	}
+	return err;
+}
+
+/* Several VIPs may share an address, whose entry is the same for all. */
+static bool is_first_of_address(const struct config *config, uint32_t i)
+{
+	for (uint32_t j = 0; j < i; j++)
+		if (!memcmp(&config->vips[i].address, &config->vips[j].address,
+			    sizeof(config->vips[i].address)))
+			return false;
+	return true;
+}
+
+static int build_addresses(struct plan *plan, char *problem, size_t size)
+{
+	int err = 0;
+
+	if (!plan->sizes.address_buckets)
+		return 0;
+	for (uint32_t i = 0; !err && i < plan->config->n_vips; i++) {
+		const struct config_vip *vip = &plan->config->vips[i];
+
+		build_vip_address(plan, vip, plan->vip_number[i]);
+		if (is_first_of_address(plan->config, i))
+			err = add_address(plan, &vip->address,
+					  LB_ADDRESS_KEY(version_of(&vip->address)), 1);
+		if (!err)
+			err = add_nat_servers(plan, i);
+	}
+	return err ? table_full(problem, size, "servers") : 0;
+}
+
 static int build_server_ids(struct plan *plan, char *problem, size_t size)
 {
 	for (uint32_t i = 0; i < plan->n_servers; i++) {
@@ -355,6 +433,19 @@ static int build_rows(struct plan *plan)
 	return 0;
 }
 
+static void build_nat(const struct config_server *server, struct lb_server *entry)
+{
+	uint32_t sum = 0;
+
+	entry->mode = server->address.family == AF_INET ? LB_MODE_NAT4 : LB_MODE_NAT6;
+	entry->outer_length = LB_OUTER_NAT;
+	entry->port = htons(server->port);
+	memcpy(entry->destination, server->address.octets, sizeof(entry->destination));
+	for (int i = 0; i < 4; i++)
+		sum += lb_csum_word(entry->destination[i]);
+	entry->checksum = lb_csum_fold(sum);
+}
+
 static void build_server(struct plan *plan, const struct config_server *server,
 			 const struct plan_hop *hop, struct lb_server *entry)
 {
@@ -365,8 +456,13 @@ static void build_server(struct plan *plan, const struct config_server *server,
 	memcpy(entry->destination_mac, hop->destination_mac, 6);
 	memcpy(entry->source_mac, hop->source_mac, 6);
 	entry->egress = hop->egress;
+	entry->mtu = hop->mtu && hop->mtu < UINT16_MAX ? hop->mtu : UINT16_MAX;
 	if (server->mode == CONFIG_MODE_L2DSR) {
 		entry->mode = LB_MODE_L2DSR;
+		return;
+	}
+	if (server->mode == CONFIG_MODE_NAT) {
+		build_nat(server, entry);
 		return;
 	}
 	source = v4 ? &plan->config->source_v4 : &plan->config->source_v6;
@@ -390,15 +486,16 @@ static void build_server(struct plan *plan, const struct config_server *server,
 }
 
 /*
- * A card transmits where packets come in, and has no room for GUE: what leaves by another port or in
- * GUE it passes to the host, unset.
+ * A card transmits where packets come in, and has room for neither GUE nor NAT: what leaves by another port
+ * or so it passes to the host, unset.
  */
 static bool reaches(const struct plan *plan, const struct config_server *server,
 		    const struct plan_hop *hop)
 {
 	bool is_card = plan->sizes.known_cids;
 
-	return hop->resolved && !(is_card && (hop->egress || server->mode == CONFIG_MODE_GUE));
+	return hop->resolved && !(is_card && (hop->egress || server->mode == CONFIG_MODE_GUE ||
+					      server->mode == CONFIG_MODE_NAT));
 }
 
 static void build_servers(struct plan *plan, const struct plan_hop *hops)
@@ -425,12 +522,15 @@ static int allocate(struct plan *plan)
 	plan->sid_table = calloc(sizes->sid_buckets, sizeof(*plan->sid_table));
 	plan->rows = calloc(sizes->rows, sizeof(*plan->rows));
 	plan->servers = calloc(sizes->servers, sizeof(*plan->servers));
+	/* A card has no maps for these two. */
+	plan->address_table = calloc(sizes->address_buckets, sizeof(*plan->address_table));
+	plan->vips = calloc(sizes->vips + 1, sizeof(*plan->vips));
 	plan->n_cids = LB_CID_INDEX(sizes->pools + 1, 0);
 	plan->cids = calloc(plan->n_cids, sizeof(*plan->cids));
 	plan->keys = calloc(plan->n_cids, sizeof(*plan->keys));
 	return plan->server_number && plan->vip_number && plan->pool_number && plan->vip_table &&
 			       plan->sid_table && plan->rows && plan->servers && plan->cids &&
-			       plan->keys ?
+			       plan->keys && plan->address_table && plan->vips ?
 		       0 :
 		       -ENOMEM;
 }
@@ -456,6 +556,8 @@ int plan_build(const struct config *config, const struct plan_sizes *sizes,
 	if (!err)
 		err = build_vips(plan, problem, problem_size);
 	if (!err)
+		err = build_addresses(plan, problem, problem_size);
+	if (!err)
 		err = build_server_ids(plan, problem, problem_size);
 	if (!err)
 		err = build_rows(plan);
@@ -477,6 +579,8 @@ void plan_free(struct plan *plan)
 		explicit_bzero(plan->keys, plan->n_cids * sizeof(*plan->keys));
 	free(plan->keys);
 	free(plan->cids);
+	free(plan->vips);
+	free(plan->address_table);
 	free(plan->servers);
 	free(plan->rows);
 	free(plan->sid_table);

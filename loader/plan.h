@@ -19,6 +19,7 @@ struct plan_sizes {
 	uint32_t vips; /* vip_stats, stats: highest VIP number */
 	uint32_t pools;
 	uint32_t known_cids; /* conn_map, which only a card has; 0: a host tier's set */
+	uint32_t address_buckets, flows; /* which only the host has */
 };
 
 /* What the maps must hold for these limits. */
@@ -32,6 +33,7 @@ struct plan_hop {
 	uint32_t egress; /* ifindex, 0: where packets come in */
 	uint8_t destination_mac[6], source_mac[6];
 	struct config_address source; /* of the route, for a tunnel without a source in the file */
+	uint32_t mtu; /* of the way, octets of an IP packet; 0: not known */
 	char problem[120]; /* why it is not resolved */
 };
 
@@ -53,6 +55,9 @@ struct plan {
 	uint32_t row_shift;
 	uint32_t *rows; /* (pools + 1) << row_shift */
 	struct lb_server *servers; /* sizes.servers, by number */
+	struct lb_bucket *address_table; /* sizes.address_buckets */
+	struct lb_vip *vips; /* sizes.vips + 1, by number */
+	bool has_nat; /* some server is reached by nat */
 };
 
 /* The servers of a config in the order of plan->server_number. NULL past the last one. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "batch.h"
+#include "clock.h"
 #include "lb/cipher.h"
 #include "recount.h"
 #include "sync.h"
@@ -24,7 +25,7 @@ struct image {
 	uint32_t n, size, stride;
 };
 
-#define N_IMAGES 6
+#define N_IMAGES 8
 
 /* What there is to write: a card has no map for keys. Returns how many. */
 static int images(const struct map_set *set, const struct plan *plan, struct image *image)
@@ -41,6 +42,8 @@ static int images(const struct map_set *set, const struct plan *plan, struct ima
 		IMAGE(LB_MAP_SID, set->sid, plan->sid_table, sizes->sid_buckets),
 		IMAGE(LB_MAP_CID_KEY, set->cid_key, plan->keys, plan->n_cids),
 		IMAGE(LB_MAP_CID_CONFIG, set->cid_config, plan->cids, plan->n_cids),
+		IMAGE(LB_MAP_ADDRESS, set->address, plan->address_table, sizes->address_buckets),
+		IMAGE(LB_MAP_VIP_ADDRESS, set->vip_address, plan->vips, sizes->vips + 1),
 		IMAGE(LB_MAP_VIP, set->vip, plan->vip_table, sizes->vip_buckets),
 	};
 #undef IMAGE
@@ -73,6 +76,37 @@ static struct lb_generation describe(const struct map_set *set, const struct pla
 		.row_mask = (1u << plan->row_shift) - 1,
 		.server_base = half * set->sizes.servers,
 		.config_base = half * plan->n_cids,
+		.half = half,
+	};
+}
+
+static uint32_t ticks(uint32_t seconds)
+{
+	return (uint32_t)clock_ticks(seconds);
+}
+
+static struct lb_setting describe_rest(const struct map_set *set, const struct plan *plan,
+				       uint32_t half)
+{
+	const struct config_tracking *tracking = &plan->config->tracking;
+	bool tracks = plan->config->limits.flows;
+
+	return (struct lb_setting){
+		.address_base = half * set->sizes.address_buckets,
+		.address_mask = set->sizes.address_buckets - 1,
+		.vip_base = half * (set->sizes.vips + 1),
+		.has_nat = plan->has_nat,
+		.flow_mask = tracks ? map_set_entries(LB_MAP_FLOW_RECENT, &set->sizes) *
+						      LB_RECENT_OCTETS -
+					      1 :
+				      0,
+		.flow_inserts = tracking->budget,
+		/* At least one, or a share of a small budget would be none. */
+		.vip_inserts =
+			(uint32_t)((tracking->budget * (uint64_t)tracking->vip_share + 99) / 100),
+		.handshake_ticks = ticks(tracking->handshake_timeout),
+		.established_ticks = ticks(tracking->idle_timeout),
+		.answers = plan->config->icmp_answers,
 	};
 }
 
@@ -303,6 +337,7 @@ static int write_generation(const struct map_set *set, const struct plan *plan,
 			    const char *text, struct reason *reason)
 {
 	struct lb_generation generation = describe(set, plan, half, number);
+	struct lb_setting rest = describe_rest(set, plan, half);
 	const char *what = LB_MAP_EGRESS;
 	int err = add_egress(set, plan);
 
@@ -313,6 +348,11 @@ static int write_generation(const struct map_set *set, const struct plan *plan,
 	if (!err) {
 		what = LB_MAP_TEXT;
 		err = write_text(set, half, text);
+	}
+	if (!err && set->setting >= 0) {
+		what = LB_MAP_SETTING;
+		if (bpf_map_update_elem(set->setting, &half, &rest, BPF_ANY))
+			err = -errno;
 	}
 	if (!err) {
 		what = LB_MAP_GENERATION;

@@ -119,10 +119,22 @@ static int watch_moved(struct watch *watch, bool percpu)
 	return moved;
 }
 
+/* More flows than anybody traces: memory for as many as run would be got and given back each time. */
+#define TRACE_FLOWS 4096
+
+static struct plan_sizes private_sizes(const struct config *config)
+{
+	struct plan_sizes sizes = plan_sizes(&config->limits, config->rows);
+
+	if (sizes.flows > TRACE_FLOWS)
+		sizes.flows = TRACE_FLOWS;
+	return sizes;
+}
+
 int trace_open(enum tier tier, const struct config *config, uint32_t ifindex, struct trace **result,
 	       struct reason *reason)
 {
-	struct plan_sizes sizes = plan_sizes(&config->limits, config->rows);
+	struct plan_sizes sizes = private_sizes(config);
 	struct trace *trace = calloc(1, sizeof(*trace));
 	struct plan_hop *hops = NULL;
 	int err;

@@ -20,6 +20,7 @@ void walk_request_init(struct walk_request *request, const char *interface,
 		.vips = LB_DEFAULT_VIPS,
 		.pools = LB_DEFAULT_POOLS,
 		.known_cids = LB_DEFAULT_KNOWN_CIDS,
+		.flows = LB_DEFAULT_FLOWS,
 	};
 	uint32_t i;
 

@@ -6,6 +6,7 @@
 #define LB_MAY_REDIRECT 1
 #define LB_MAY_AES	1
 #define LB_MAY_GUE	1
+#define LB_MAY_TRACK	1
 #include "lb/pipeline.h"
 
 SEC("xdp")

@@ -7,6 +7,7 @@
 #define LB_MAY_REDIRECT 0 /* the card drops XDP_REDIRECT without a word */
 #define LB_MAY_AES	0 /* no .rodata for the tables */
 #define LB_MAY_GUE	0 /* no instruction to spare */
+#define LB_MAY_TRACK	0
 /* The card takes a fixed number of words: code that is shared, and what is rare is left to the host. */
 #define LB_MAX_EXTENSIONS	     0
 #define LB_MIN_PAYLOAD		     21

@@ -8,6 +8,7 @@
 #define LB_MAY_REDIRECT 0
 #define LB_MAY_AES	0
 #define LB_MAY_GUE	0
+#define LB_MAY_TRACK	0
 #include <linux/pkt_cls.h>
 
 #include "lb/parse.h"

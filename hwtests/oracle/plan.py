@@ -20,7 +20,7 @@ from .program import Program
 from .quic_lb import CidConfig
 
 TREE = Path(__file__).resolve().parents[2]
-MAGIC = 0x32746e73
+MAGIC = 0x33746e73
 BASE = 3
 
 _VERDICTS = {0: "XDP_ABORTED", 1: "XDP_DROP", 2: "XDP_PASS", 3: "XDP_TX", 4: "XDP_REDIRECT"}
@@ -30,7 +30,7 @@ def reasons() -> list[str]:
     """The names of counters.h in their order."""
     text = (TREE / "bpf/include/lb/counters.h").read_text()
     listed = text.split("#define LB_REASONS(X)")[1].split("enum lb_reason")[0]
-    return re.findall(r"X\((\w+), (?:PASS|FORWARD),", listed)
+    return re.findall(r"X\((\w+), (?:PASS|FORWARD|RETURN|ANSWER),", listed)
 
 
 class Table:

@@ -21,7 +21,7 @@
 
 #define LB_ABI	   1
 #define LB_ABI_DIR "abi1"
-#define LB_MAGIC   0x32746e73u /* "snt2", read as octets: neither 0 nor a small number */
+#define LB_MAGIC   0x33746e73u /* "snt3", read as octets: neither 0 nor a small number */
 
 /* BPF object names hold at most 15 characters. */
 #define LB_MAP_META	    "meta_map"
@@ -40,8 +40,16 @@
 #define LB_MAP_CID_KEY	    "cid_key_map" /* host tiers: what decoding takes */
 #define LB_MAP_CID_SEEN	    "cid_seen_map" /* host tiers: when a config last routed a packet */
 #define LB_MAP_CID_SAMPLE   "cid_sample_map" /* host tiers: encrypted CIDs, one a tick */
+#define LB_MAP_SETTING	    "setting_map" /* host only: what is rarely asked, a generation */
+#define LB_MAP_ADDRESS	    "address_map" /* host only: VIPs' addresses alone, and nat servers' */
+#define LB_MAP_VIP_ADDRESS  "vip_address_map" /* host only: a VIP by its number */
+#define LB_MAP_CONN_TRACK   "conn_track" /* host only: flows that no connection ID decides */
+#define LB_MAP_FLOW_RECENT  "flow_recent_map" /* host only: which of them cannot be there */
+#define LB_MAP_FLOW_BUDGET  "flow_budget_map" /* host only: how many may yet be added */
+#define LB_MAP_FLOW_STATS   "flow_stats" /* host only: what became of those that were new */
 #define LB_MAP_TEXT	    "text_map" /* host only: the applied file, for the loader */
 #define LB_MAP_STACK_STATS  "stats" /* TC */
+#define LB_MAP_HAND	    "hand_map" /* TC: packets handed to the user-space balancer */
 #define LB_MAP_PEER	    "peer_map" /* decapsulator: balancers it believes */
 #define LB_MAP_DECAP	    "decap_map" /* decapsulator: struct lb_decap */
 #define LB_MAP_DECAP_STATS  "decap_stats"
@@ -49,7 +57,8 @@
 #define LB_PROG_OFFLOAD "shunt_offload"
 #define LB_PROG_DRIVER	"shunt_driver"
 #define LB_PROG_GENERIC "shunt_generic"
-#define LB_PROG_STACK	"shunt_stack"
+#define LB_PROG_STACK	"shunt_stack" /* TC ingress */
+#define LB_PROG_RETURN	"shunt_return" /* TC egress */
 #define LB_PROG_DECAP	"shunt_decap"
 
 /* draft-ietf-quic-load-balancers sections 3.1 and 5: three bits name the config, 7 names none. */
@@ -73,11 +82,13 @@
 #define LB_DEFAULT_POOLS      16
 #define LB_DEFAULT_ROWS	      4096
 #define LB_DEFAULT_KNOWN_CIDS 16384
+#define LB_DEFAULT_FLOWS      1000000
 #define LB_MAX_SERVERS	      65535
 #define LB_MAX_VIPS	      4095
 #define LB_MAX_POOLS	      4095
 #define LB_MAX_ROWS	      65536
 #define LB_MAX_KNOWN_CIDS     1048576
+#define LB_MAX_FLOWS	      16777216
 #define LB_CID_SAMPLES	      1024 /* a power of two */
 #define LB_MAX_EGRESS	      1024 /* devices that servers are reached through, of two generations */
 
@@ -103,7 +114,7 @@ struct lb_generation {
 	__u32 row_mask; /* rows of a pool - 1 */
 	__u32 server_base; /* server_map entry of server 0, which stays unset */
 	__u32 config_base; /* cid_config_map entry of LB_CID_INDEX(0, 0) */
-	__u32 pad;
+	__u32 half; /* which of the two it is: setting_map's entry */
 } __attribute__((aligned(8))); /* base and mask are read together */
 
 /*
@@ -128,6 +139,40 @@ struct lb_bucket {
 #define LB_VIP_VALUE(vip, pool)		((__u32)(pool) << 16 | (__u32)(vip))
 #define LB_VIP_NUMBER(value)		((value)&0xffff)
 #define LB_VIP_POOL(value)		((value) >> 16)
+
+/*
+ * setting_map[generation's half], on the host: what only packets ask that no connection ID decides.
+ */
+struct lb_setting {
+	__u32 address_base; /* first bucket in address_map */
+	__u32 address_mask; /* buckets - 1 */
+	__u32 vip_base; /* vip_address_map entry of VIP 0, which stays unset */
+	__u32 has_nat; /* some server's mode is nat, so answers may come by */
+	__u32 flow_mask; /* octets of flow_recent_map - 1; 0: flows are not remembered */
+	__u32 flow_inserts; /* new flows that a CPU may remember in a second */
+	__u32 vip_inserts; /* of those, for one VIP */
+	__u32 handshake_ticks; /* jiffies without a packet after which a flow is forgotten, that ... */
+	__u32 established_ticks; /* ... has not, or has, sent a short header */
+	__u32 answers; /* ICMP answers that a CPU may send in a second */
+} __attribute__((aligned(8))); /* base and mask are read together */
+
+/*
+ * address_map, filled and read like vip_map. A VIP's address alone, for what has no port at hand:
+ *   key: address, then LB_ADDRESS_KEY(version); value: 1.
+ * A server of mode nat, which answers from there:
+ *   key: address, then LB_VIP_KEY(version, port); value: LB_NAT_VALUE(vip number, server number).
+ */
+#define LB_ADDRESS_KEY(ip_version) ((__u32)(ip_version) << 16 | 1u << 31)
+#define LB_NAT_VALUE(vip, server)  ((__u32)(vip) << 16 | (__u32)(server))
+#define LB_NAT_VIP(value)	   ((value) >> 16)
+#define LB_NAT_SERVER(value)	   ((value)&0xffff)
+
+/* vip_address_map[setting's base + VIP number]: where a VIP is, for answers that come from there. */
+struct lb_vip {
+	__u32 address[4]; /* IPv4 in word 0 */
+	__u16 port; /* network order */
+	__u16 ip_version; /* 4 or 6; 0: unset */
+};
 
 /*
  * sid_map's key:   server id padded with zeros to four words, then LB_SID_KEY(pool, config id).
@@ -218,25 +263,92 @@ enum lb_mode {
 	LB_MODE_IPIP6 = 3, /* in an IPv6 header */
 	LB_MODE_GUE4 = 4, /* in IPv4, UDP and GUE headers; host tiers only */
 	LB_MODE_GUE6 = 5, /* in IPv6, UDP and GUE headers; host tiers only */
+	LB_MODE_NAT4 = 6, /* to the server's address and port; host tiers only */
+	LB_MODE_NAT6 = 7,
 };
+
+/* In outer_length of lb_server: nothing is put in front, but addresses change. */
+#define LB_OUTER_MASK 63
+#define LB_OUTER_NAT  64
 
 /* server_map[generation's base + server number]. Unset when nobody knows the way there. */
 struct lb_server {
 	__u8 destination_mac[6]; /* of the next hop */
 	__u8 source_mac[6]; /* of the egress interface */
 	__u32 egress; /* ifindex to redirect to; 0: transmit on the interface it came in */
-	__u32 destination[4]; /* of the outer header; IPv4 in word 0 */
+	__u32 destination[4]; /* of the outer header; of nat: the server; IPv4 in word 0 */
 	__u32 source[4];
 	__u8 mode; /* enum lb_mode */
-	__u8 outer_length; /* of all that the mode puts in front: 0, 20, 40, 32 or 52 */
+	__u8 outer_length; /* of all that the mode puts in front: 0, 20, 40, 32 or 52; or LB_OUTER_NAT */
 	/*
 	 * What a checksum of every packet has in common, as a one's complement sum, not inverted. IPv4's: the
-	 * addresses and DF; UDP's of LB_MODE_GUE6: the addresses, UDP's number and the port.
+	 * addresses and DF; UDP's of LB_MODE_GUE6: the addresses, UDP's number and the port; of nat: destination.
 	 */
 	__u16 checksum;
-	__u16 port; /* LB_MODE_GUE4 and 6: that the server takes GUE at, in network order */
-	__u16 spare;
+	__u16 port; /* network order. gue: that the server takes GUE at; nat: the server's, 0: the VIP's */
+	__u16 mtu; /* octets that an IP packet may have on the way there, outer headers included */
 } __attribute__((aligned(8)));
+
+/*
+ * conn_track: which server a flow without a routable connection ID went to, so that it stays there when the
+ * pool changes. Read and written by the host's XDP tiers, TC and user space. LRU_HASH, which only counts
+ * when everything else has failed: what is new has a budget, and what is old is swept by user space.
+ */
+enum lb_flow_kind {
+	LB_FLOW_TUPLE = 1, /* word 0 to 3: client's address, IPv4 in word 0; word 4: its port */
+	LB_FLOW_SCID = 2, /* the same, and a hash of a long header's SCID in the half of word 4 */
+	LB_FLOW_DCID = 3, /* word 0 and 1: the first octets of a server's connection ID */
+};
+#define LB_FLOW_CID_OCTETS \
+	8 /* of a DCID that are compared; servers with shorter ones are not found by it */
+#define LB_FLOW_PORT(port_be, scid) ((__u32)(__u16)(port_be) | (__u32)(scid) << 16)
+#define LB_FLOW_OF(kind, vip, version) \
+	((__u32)(vip) | (__u32)(version) << 16 | (__u32)(kind) << 24) /* vip: number */
+
+struct lb_flow_key {
+	__u32 word[5];
+	__u32 of; /* LB_FLOW_OF(); version 0 for LB_FLOW_DCID */
+};
+
+enum lb_flow_flag {
+	LB_FLOW_LONG_CID = 1, /* its server's connection IDs have LB_FLOW_CID_OCTETS or more */
+	LB_FLOW_ESTABLISHED = 2, /* it has sent a short header */
+};
+
+struct lb_flow {
+	__u32 server; /* number */
+	__u32 born, seen; /* jiffies, their lower half: first and last packet */
+	__u32 packets; /* about: several CPUs may count at once */
+	__u32 cid[2]; /* the connection ID of the server that it last used, as far as compared; 0: none yet */
+	__u32 scid; /* hash of the SCID of its long headers */
+	__u32 flags; /* enum lb_flow_flag */
+};
+
+/*
+ * flow_recent_map: for each octet, when (setting's handshake or established time, in eighths) a flow whose
+ * key's hash ends there was last met. Where it is long ago there is none, and conn_track need not be asked:
+ * that is what keeps a flood of new flows from costing a look-up each.
+ */
+#define LB_RECENT_OCTETS 64
+struct lb_recent {
+	__u8 when[LB_RECENT_OCTETS];
+};
+
+/* flow_budget_map[VIP number], 0: of all; one a CPU. */
+struct lb_flow_budget {
+	__u32 second; /* jiffies when it began */
+	__u32 used;
+	__u32 answers; /* ICMP answers in this second; entry 0 alone */
+	__u32 pad;
+};
+
+/* What a packet in hand_map's ring begins with; its octets from the Ethernet header on follow. */
+struct lb_handed {
+	__u32 length; /* of the frame, of which `captured` octets follow */
+	__u32 captured;
+	__u32 ifindex; /* where it came in */
+	__u32 gso_size; /* payload of each datagram, where one skb holds several; else 0 */
+};
 
 /* Every counter, XDP and TC. Counter maps are ARRAY on a card and PERCPU_ARRAY on the host. */
 struct lb_count {

@@ -8,7 +8,8 @@
 
 /*
  * Each packet an XDP tier sees ends with exactly one reason, so the reasons add up to the packets.
- * X(name, verdict, help); verdict is PASS (left to the next tier, untouched) or FORWARD.
+ * X(name, verdict, help); verdict is PASS (left to the next tier, untouched), FORWARD (to a server), RETURN (a
+ * server's answer, to its client) or ANSWER (to the sender, by the balancer itself).
  */
 #define LB_REASONS(X)                                                                              \
 	X(no_config, PASS, "no configuration has been applied yet")                                \
@@ -25,8 +26,18 @@
 	X(needs_key, PASS, "an encrypted connection ID, which this tier cannot decode")            \
 	X(short_packet, PASS, "too short for the connection ID to be compared in whole words")     \
 	X(no_headroom, PASS, "no room for the outer header, before the frame or in its length")    \
+	X(too_big, PASS,                                                                           \
+	  "too long for the way to the server, and may be fragmented or not be answered")          \
+	X(icmp_unrelated, PASS, "an ICMP message for a VIP that quotes none of its packets")       \
+	X(icmp_absurd, PASS, "an ICMP message for a VIP with an MTU that cannot be true")          \
 	X(cid, FORWARD, "by the server id in the connection ID")                                   \
 	X(known_cid, FORWARD, "by an encrypted connection ID that user space has decoded before")  \
+	X(flow, FORWARD, "by where its flow went before: addresses and ports")                     \
+	X(flow_cid, FORWARD, "by where its flow went before: the connection ID of a server")       \
+	X(icmp, FORWARD, "an ICMP error, to the server whose packet it quotes")                    \
+	X(nat_return, RETURN, "an answer of a nat server, now from its VIP")                       \
+	X(too_big_answered, ANSWER,                                                                \
+	  "too long for the way to the server: the sender was told the MTU")                       \
 	X(hash_no_dcid, FORWARD, "by the 4-tuple: no connection ID, or it runs past the datagram") \
 	X(hash_reserved_config, FORWARD, "by the 4-tuple: config id 7, which names no config")     \
 	X(hash_unknown_config, FORWARD, "by the 4-tuple: no config has this id")                   \
@@ -40,6 +51,22 @@ enum lb_reason {
 	LB_REASONS(X)
 #undef X
 		LB_REASON_COUNT,
+};
+
+/* flow_stats: what became of packets that conn_track did not know. */
+#define LB_FLOW_COUNTERS(X)                                                            \
+	X(added, "new flows that are remembered")                                      \
+	X(cid_added, "connection IDs of servers that are remembered")                  \
+	X(over_budget, "not remembered: tracking.budget is used up")                   \
+	X(over_share, "not remembered: the VIP's share of tracking.budget is used up") \
+	X(full, "not remembered: conn_track is full")                                  \
+	X(expired, "met again after their idle time: decided anew")
+
+enum lb_flow_counter {
+#define X(name, help) LB_FLOW_COUNT_##name,
+	LB_FLOW_COUNTERS(X)
+#undef X
+		LB_FLOW_COUNT_COUNT,
 };
 
 /* decap_stats of the server's decapsulator: one a packet, so they add up too. */

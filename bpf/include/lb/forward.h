@@ -193,10 +193,14 @@ static LB_INLINE int lb_rewrite(struct xdp_md *ctx, const struct lb_server *serv
 	lb_write_link(data, server, outer);
 	lb_enter(inner_ip, ip_version, &inner);
 	if (lb_is_gue(outer)) {
-		outer -= LB_GUE_LENGTH;
-		if (ip + outer + LB_GUE_LENGTH > end)
+		/* Behind the shorter ones there is an IP header at least. */
+		if (ip + LB_IPV6_LENGTH + LB_GUE_LENGTH > end)
 			return 0;
-		lb_write_gue(ip + outer, &inner, server, flow, sum);
+		outer -= LB_GUE_LENGTH;
+		if (outer == LB_IPV4_LENGTH)
+			lb_write_gue(ip + LB_IPV4_LENGTH, &inner, server, flow, 0);
+		else
+			lb_write_gue(ip + LB_IPV6_LENGTH, &inner, server, flow, sum);
 		inner.length += LB_GUE_LENGTH;
 		inner.protocol = LB_PROTO_UDP;
 	}

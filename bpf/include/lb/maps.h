@@ -9,6 +9,7 @@
 
 #include "lb/abi.h"
 #include "lb/cipher.h"
+#include "lb/counters.h"
 #include "lb/profile.h"
 
 #ifndef __bpf__
@@ -127,6 +128,25 @@ static __always_inline void lb_cid_seen(__u32 index, const struct lb_cid_config 
 	(void)cid;
 	(void)end;
 }
+#endif
+
+#if LB_MAY_TRACK
+LB_MAP(setting_map, BPF_MAP_TYPE_ARRAY, struct lb_setting, 2);
+LB_MAP(address_map, BPF_MAP_TYPE_ARRAY, struct lb_bucket, 2);
+LB_MAP(vip_address_map, BPF_MAP_TYPE_ARRAY, struct lb_vip, 2);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct lb_flow_key);
+	__type(value, struct lb_flow);
+	__uint(max_entries, 2);
+} conn_track SEC(".maps");
+
+#ifndef LB_VIPS_ONLY
+LB_MAP(flow_recent_map, BPF_MAP_TYPE_ARRAY, struct lb_recent, 1);
+LB_MAP(flow_budget_map, BPF_MAP_TYPE_PERCPU_ARRAY, struct lb_flow_budget, 1);
+LB_MAP(flow_stats, BPF_MAP_TYPE_PERCPU_ARRAY, struct lb_count, LB_FLOW_COUNT_COUNT);
+#endif
 #endif
 
 #if LB_MAY_REDIRECT

@@ -8,8 +8,8 @@
 #define LB_PROFILE_H
 
 #if !defined(LB_MAY_REDIRECT) || !defined(LB_MAY_PERCPU) || !defined(LB_MAY_AES) || \
-	!defined(LB_MAY_GUE)
-#error "a tier defines LB_MAY_REDIRECT, _PERCPU, _AES and _GUE before it includes the pipeline"
+	!defined(LB_MAY_GUE) || !defined(LB_MAY_TRACK)
+#error "a tier defines LB_MAY_REDIRECT, _PERCPU, _AES, _GUE and _TRACK before it includes the pipeline"
 #endif
 
 #endif
