@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# Fills a man page's template: a line @commands@, @options@, @reasons@, @packets@, @decapsulator@ or
+# Fills a man page's template: a line @commands@, @options@, @reasons@, @packets@, @flows@, @decapsulator@ or
 # @example@ becomes what the program, its headers or the example file say: a page cannot fall behind.
 #
 #     page.sh LOADER <template.scd >page.scd        (in the top folder; CC: the C preprocessor)
@@ -101,9 +101,10 @@ packets()
 	}'
 }
 
-decapsulator()
+# A list of counters without verdicts.
+counters()
 {
-	rows LB_DECAP_COUNTERS lb/counters.h | awk "$escape $fields"'
+	rows "$1" lb/counters.h | awk "$escape $fields"'
 	{ fields($0, row); printf "*%s*\n\t%s\n\n", escape(row[1]), escape(row[2]) }'
 }
 
@@ -113,7 +114,8 @@ while IFS= read -r line; do
 	@options@) options ;;
 	@reasons@) reasons ;;
 	@packets@) packets ;;
-	@decapsulator@) decapsulator ;;
+	@flows@) counters LB_FLOW_COUNTERS ;;
+	@decapsulator@) counters LB_DECAP_COUNTERS ;;
 	@example@) sed '/^# SPDX/d' loader/dist/shunt.yaml ;;
 	*) printf '%s\n' "$line" ;;
 	esac
