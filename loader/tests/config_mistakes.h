@@ -160,7 +160,7 @@ static const struct mistake mistakes[] = {
 	    "pools[0].servers[6].address", "pools[0].servers[7].address",
 	    "pools[0].servers[8].address" } },
 	{ "version: 1\n" SERVERS(
-		  "{name: a, address: 10.0.0.1, weight: 65536, state: down, mode: nat}"),
+		  "{name: a, address: 10.0.0.1, weight: 65536, state: down, mode: gre}"),
 	  { "pools[0].servers[0].mode", "pools[0].servers[0].weight",
 	    "pools[0].servers[0].state" } },
 	{ "version: 1\n" SERVERS("{name: a, address: 10.0.0.1, weight: 1e2}"),

@@ -317,8 +317,8 @@ static void differences_by_name(void **state)
 	expect_change(changes, 4, "modify", "pools.web.servers.b", "weight");
 	json_decref(changes);
 	changes = config_diff(NULL, before);
-	/* 4 sections, interface, 2 configs, pool, 2 servers, VIP */
-	assert_int_equal(json_array_size(changes), 11);
+	/* 5 sections, interface, 2 configs, pool, 2 servers, VIP */
+	assert_int_equal(json_array_size(changes), 12);
 	json_decref(changes);
 	config_free(before);
 	config_free(after);
