@@ -4,6 +4,7 @@
  */
 #include "bench.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +12,27 @@
 #include "attach.h"
 #include "object.h"
 
-const char *const bed_names[BED_KINDS] = {
-	[BED_IPIP4] = "ipip/4",
-	[BED_IPIP6] = "ipip/6",
-	[BED_L2DSR] = "l2dsr",
+/* mode, of the file; family: of the servers. */
+static const struct {
+	const char *mode;
+	int family;
+	bool tracks;
+} kinds[BED_KINDS] = {
+	[BED_IPIP4] = { "ipip", 4, false },  [BED_IPIP6] = { "ipip", 6, false },
+	[BED_L2DSR] = { "l2dsr", 4, false }, [BED_GUE4] = { "gue", 4, false },
+	[BED_GUE6] = { "gue", 6, false },    [BED_FLOWS] = { "ipip", 4, true },
+	[BED_NEW] = { "ipip", 4, true },
 };
+
+const char *const bed_modes[BED_KINDS] = {
+	[BED_IPIP4] = "ipip/4", [BED_IPIP6] = "ipip/6", [BED_L2DSR] = "l2dsr", [BED_GUE4] = "gue/4",
+	[BED_GUE6] = "gue/6",	[BED_FLOWS] = "ipip/4", [BED_NEW] = "ipip/4",
+};
+
+bool bed_tracks(enum bed_kind kind)
+{
+	return kinds[kind].tracks;
+}
 
 /* Server id and nonce, by enum frame_kind: clear, one block, S <= N, S > N. */
 static const struct {
@@ -36,7 +53,7 @@ static uint64_t mix(uint64_t x)
 static void write_server(FILE *file, uint32_t position, enum bed_kind kind)
 {
 	fprintf(file, "      - name: s%u\n        address: ", position);
-	if (kind == BED_IPIP6)
+	if (kinds[kind].family == 6)
 		fprintf(file, "fd00::%x\n", position + 1);
 	else
 		fprintf(file, "10.1.%u.%u\n", position >> 8, position & 0xff);
@@ -52,14 +69,16 @@ static void write_file(FILE *file, enum bed_kind kind)
 {
 	fprintf(file,
 		"version: 1\n"
-		"limits: { servers: %u, server_ids: %u, pools: 1 }\n"
+		"limits: { servers: %u, server_ids: %u, pools: 1, flows: %u }\n"
+		"tracking: { budget: 100000000, vip_share: 100, handshake_timeout: 3600, idle_timeout: 3600 }\n"
 		"fallback: { rows: 65536 }\n"
 		"cid_configs:\n",
-		BENCH_SERVERS, (unsigned int)(BENCH_SERVERS * N_CONFIGS));
+		BENCH_SERVERS, (unsigned int)(BENCH_SERVERS * N_CONFIGS),
+		kinds[kind].tracks ? LB_DEFAULT_FLOWS : 0);
 	for (uint32_t i = 0; i < N_CONFIGS; i++)
 		fprintf(file, "  - { id: %u, server_id_length: %u, nonce_length: %u }\n", i,
 			lengths[i].server_id, lengths[i].nonce);
-	fprintf(file, "forwarding: { mode: %s }\n", kind == BED_L2DSR ? "l2dsr" : "ipip");
+	fprintf(file, "forwarding: { mode: %s }\n", kinds[kind].mode);
 	fprintf(file,
 		"vips:\n"
 		"  - { name: v4, address: 192.0.2.80, port: %u, pool: all }\n"
@@ -108,6 +127,7 @@ static struct plan_hop *make_hops(const struct config *config)
 		int family = plan_server(config, i, &pool)->address.family;
 
 		hops[i].resolved = true;
+		hops[i].mtu = 1500;
 		hops[i].source_mac[0] = 2;
 		hops[i].destination_mac[0] = 2;
 		hops[i].destination_mac[4] = i >> 8;
@@ -184,7 +204,51 @@ void bed_close(struct bed *bed)
 	bed->config = NULL;
 }
 
-int bed_reasons(const struct bed *bed, struct lb_count *counts)
+int bed_counts(const struct bed *bed, struct bed_counts *counts)
 {
-	return sync_counts(bed->maps.reason_stats, bed->maps.percpu, LB_REASON_COUNT, counts);
+	int error = sync_counts(bed->maps.reason_stats, bed->maps.percpu, LB_REASON_COUNT,
+				counts->reasons);
+
+	memset(counts->flows, 0, sizeof(counts->flows));
+	if (error || bed->maps.flow_stats < 0) /* a card has none */
+		return error;
+	return sync_counts(bed->maps.flow_stats, bed->maps.percpu, LB_FLOW_COUNT_COUNT,
+			   counts->flows);
+}
+
+int bed_set_budget(const struct bed *bed, uint32_t flows)
+{
+	struct lb_setting setting;
+
+	for (uint32_t half = 0; half < 2; half++) {
+		if (bpf_map_lookup_elem(bed->maps.setting, &half, &setting))
+			return -errno;
+		setting.flow_inserts = flows;
+		setting.vip_inserts = flows;
+		if (bpf_map_update_elem(bed->maps.setting, &half, &setting, BPF_EXIST))
+			return -errno;
+	}
+	return 0;
+}
+
+#define FORGET_AT_ONCE 4096
+
+int bed_forget_flows(const struct bed *bed)
+{
+	struct lb_flow_key *keys = malloc(FORGET_AT_ONCE * sizeof(*keys));
+	struct lb_flow *flows = malloc(FORGET_AT_ONCE * sizeof(*flows));
+	uint32_t batch = 0, count;
+	int error = keys && flows ? 0 : -ENOMEM;
+	bool first = true;
+
+	while (!error) {
+		count = FORGET_AT_ONCE;
+		if (bpf_map_lookup_and_delete_batch(bed->maps.conn_track, first ? NULL : &batch,
+						    &batch, keys, flows, &count, NULL))
+			error = -errno;
+		first = false;
+	}
+	free(keys);
+	free(flows);
+	return error == -ENOENT ? 0 : error; /* which says that nothing is left */
 }

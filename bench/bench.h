@@ -18,6 +18,7 @@
 #define BENCH_FRAME	  128 /* octets of a frame as it comes in */
 #define BENCH_FRAME_MAX	  (BENCH_FRAME + 64)
 #define BENCH_PORT	  443
+#define BENCH_SERVER_PORT 4433 /* of nat */
 
 /* harness.c */
 struct harness;
@@ -25,6 +26,7 @@ struct harness;
 struct harness_span {
 	uint32_t base, count; /* in frame_map */
 	uint32_t first; /* the one to begin with, from base */
+	bool spoofed; /* each packet from a client of its own */
 };
 
 struct harness_result {
@@ -42,7 +44,16 @@ int harness_run(struct harness *harness, int program, const struct harness_span 
 		uint32_t packets, struct harness_result *result);
 
 /* bed.c: a tier's real object with real tables, attached nowhere. */
-enum bed_kind { BED_IPIP4, BED_IPIP6, BED_L2DSR, BED_KINDS };
+enum bed_kind {
+	BED_IPIP4,
+	BED_IPIP6,
+	BED_L2DSR,
+	BED_GUE4,
+	BED_GUE6,
+	BED_FLOWS, /* as BED_IPIP4, and conn_track holds flows */
+	BED_NEW, /* the same, but it is emptied before each batch */
+	BED_KINDS,
+};
 
 struct bed {
 	struct config *config;
@@ -61,12 +72,21 @@ int bed_open(enum tier tier, enum bed_kind kind, struct bed *bed, struct reason 
  */
 int bed_reload(struct bed *bed, struct reason *reason);
 void bed_close(struct bed *bed);
-/* Packets so far by reason; counts has room for LB_REASON_COUNT. */
-int bed_reasons(const struct bed *bed, struct lb_count *counts);
+/* How many new flows it remembers in a second. */
+int bed_set_budget(const struct bed *bed, uint32_t flows);
+int bed_forget_flows(const struct bed *bed);
+
+struct bed_counts {
+	struct lb_count reasons[LB_REASON_COUNT], flows[LB_FLOW_COUNT_COUNT];
+};
+
+/* So far. */
+int bed_counts(const struct bed *bed, struct bed_counts *counts);
 
 /* The same in every bed, for its CIDs are in all of them. */
 struct config *bed_config(enum bed_kind kind);
-extern const char *const bed_names[BED_KINDS];
+bool bed_tracks(enum bed_kind kind);
+extern const char *const bed_modes[BED_KINDS];
 
 /* frames.c: who sends what. */
 enum frame_kind {
@@ -75,7 +95,9 @@ enum frame_kind {
 	FRAME_THREE,
 	FRAME_FOUR,
 	FRAME_HASH, /* a config id that no config has */
+	FRAME_INITIAL, /* the same in a long header */
 	FRAME_NOT_VIP,
+	FRAME_NOT_UDP,
 	FRAME_KINDS,
 };
 
@@ -89,6 +111,13 @@ uint32_t frames_config_id(enum frame_kind kind);
 extern const uint8_t frames_key[CONFIG_KEY_SIZE];
 
 /* cases.c */
+enum case_flows {
+	FLOWS_NONE, /* conn_track is not asked, or not there */
+	FLOWS_KNOWN, /* it has met every packet of the case before */
+	FLOWS_NEW, /* none, and has room and budget for them */
+	FLOWS_FLOOD, /* none, and no budget, but other flows */
+};
+
 struct bench_case {
 	const char *name;
 	enum frame_kind frames;
@@ -97,11 +126,13 @@ struct bench_case {
 	int version; /* of IP, as it comes in */
 	uint32_t connections;
 	enum lb_reason reason; /* by which the program must say it went */
+	enum case_flows flows;
+	bool spoofed; /* each packet from a client of its own */
 	bool only_full; /* left out when it has to be quick */
 };
 
-extern const struct bench_case bench_cases[];
-extern const uint32_t bench_n_cases;
+/* All there are, in the order of the table. *n: how many. Freed by the caller; NULL: no memory. */
+struct bench_case *cases_make(uint32_t *n);
 
 /* measure.c */
 struct figure {
@@ -119,6 +150,7 @@ struct measured {
 struct measurement {
 	uint32_t rounds, packets; /* a batch has packets, or one lap of the connections */
 	bool quick;
+	struct bench_case *cases;
 	uint32_t n;
 	struct measured *list; /* the first case stands a second time at the end, for the noise */
 	struct figure noise; /* between the two */

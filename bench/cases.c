@@ -4,28 +4,176 @@
  */
 #include "bench.h"
 
-/* clang-format off */
-/* 4,000 connections meet nearly every server, as 512,000 do: what is left between them is connections. */
-#define SIZES(name, frames, bed, version, reason)                                   \
-	{ name, frames, bed, TIER_DRIVER, version, 1, reason, false },              \
-	{ name, frames, bed, TIER_DRIVER, version, 4000, reason, true },            \
-	{ name, frames, bed, TIER_DRIVER, version, 64000, reason, true },           \
-	{ name, frames, bed, TIER_DRIVER, version, BENCH_CONNECTIONS, reason, false }
+#include <stdlib.h>
 
-const struct bench_case bench_cases[] = {
-	SIZES("clear", FRAME_CLEAR, BED_IPIP4, 4, LB_REASON_cid),
-	SIZES("single pass", FRAME_SINGLE, BED_IPIP4, 4, LB_REASON_cid),
-	SIZES("three encrypts", FRAME_THREE, BED_IPIP4, 4, LB_REASON_cid),
-	SIZES("four encrypts", FRAME_FOUR, BED_IPIP4, 4, LB_REASON_cid),
-	SIZES("hash fallback", FRAME_HASH, BED_IPIP4, 4, LB_REASON_hash_unknown_config),
-	{ "not for a VIP", FRAME_NOT_VIP, BED_IPIP4, TIER_DRIVER, 4, 1, LB_REASON_not_vip, false },
-	SIZES("clear", FRAME_CLEAR, BED_L2DSR, 4, LB_REASON_cid),
-	SIZES("clear", FRAME_CLEAR, BED_IPIP4, 6, LB_REASON_cid),
-	SIZES("clear", FRAME_CLEAR, BED_IPIP6, 6, LB_REASON_cid),
-	{ "clear", FRAME_CLEAR, BED_IPIP4, TIER_GENERIC, 4, 1, LB_REASON_cid, false },
-	{ "three encrypts", FRAME_THREE, BED_IPIP4, TIER_GENERIC, 4, 1, LB_REASON_cid, false },
-	{ "clear", FRAME_CLEAR, BED_IPIP4, TIER_OFFLOAD, 4, 1, LB_REASON_cid, false },
+struct list {
+	struct bench_case *cases;
+	uint32_t n, room;
+	bool failed;
 };
-/* clang-format on */
 
-const uint32_t bench_n_cases = sizeof(bench_cases) / sizeof(bench_cases[0]);
+static void add(struct list *list, struct bench_case what)
+{
+	if (list->n == list->room) {
+		uint32_t room = 2 * list->room + 64;
+		struct bench_case *cases = realloc(list->cases, room * sizeof(*cases));
+
+		if (!cases) {
+			list->failed = true;
+			return;
+		}
+		list->cases = cases;
+		list->room = room;
+	}
+	list->cases[list->n++] = what;
+}
+
+static const struct {
+	const char *name;
+	enum frame_kind frames;
+} algorithms[] = {
+	{ "clear", FRAME_CLEAR },
+	{ "single pass", FRAME_SINGLE },
+	{ "three encrypts", FRAME_THREE },
+	{ "four encrypts", FRAME_FOUR },
+};
+
+#define N_ALGORITHMS (sizeof(algorithms) / sizeof(algorithms[0]))
+
+/* 4,000 connections meet nearly every server, as 512,000 do: what is left between them is connections. */
+static const uint32_t sizes[] = { 1, 4000, 64000, BENCH_CONNECTIONS };
+
+#define N_SIZES (sizeof(sizes) / sizeof(sizes[0]))
+
+static void add_sizes(struct list *list, struct bench_case what)
+{
+	bool only_full = what.only_full;
+
+	for (size_t i = 0; i < N_SIZES; i++) {
+		what.connections = sizes[i];
+		what.only_full = only_full || (i > 0 && i + 1 < N_SIZES);
+		add(list, what);
+	}
+}
+
+/* Every algorithm in every mode; in a hurry, every mode by the first one. */
+static void add_mode(struct list *list, enum bed_kind bed, int version)
+{
+	for (size_t i = 0; i < N_ALGORITHMS; i++) {
+		struct bench_case what = {
+			.name = algorithms[i].name,
+			.frames = algorithms[i].frames,
+			.bed = bed,
+			.tier = TIER_DRIVER,
+			.version = version,
+			.connections = 1,
+			.reason = LB_REASON_cid,
+			.only_full = i > 0,
+		};
+
+		add(list, what);
+		what.only_full = true;
+		for (size_t size = 1; size < N_SIZES; size++) {
+			what.connections = sizes[size];
+			if (what.connections != 4000)
+				add(list, what);
+		}
+	}
+}
+
+static void add_forwarded(struct list *list)
+{
+	for (size_t i = 0; i < N_ALGORITHMS; i++)
+		add_sizes(list, (struct bench_case){ .name = algorithms[i].name,
+						     .frames = algorithms[i].frames,
+						     .bed = BED_IPIP4,
+						     .tier = TIER_DRIVER,
+						     .version = 4,
+						     .reason = LB_REASON_cid });
+	add_mode(list, BED_IPIP4, 6);
+	add_mode(list, BED_IPIP6, 6);
+	add_mode(list, BED_L2DSR, 4);
+	add_mode(list, BED_L2DSR, 6);
+	add_mode(list, BED_GUE4, 4);
+	add_mode(list, BED_GUE6, 6);
+}
+
+static void add_unroutable(struct list *list)
+{
+	struct bench_case what = {
+		.name = "hash fallback",
+		.frames = FRAME_HASH,
+		.bed = BED_IPIP4,
+		.tier = TIER_DRIVER,
+		.version = 4,
+		.reason = LB_REASON_hash_unknown_config,
+	};
+
+	add_sizes(list, what);
+	what.version = 6;
+	what.connections = 1;
+	add(list, what);
+}
+
+static void add_passed(struct list *list)
+{
+	struct bench_case what = {
+		.name = "not for a VIP",
+		.frames = FRAME_NOT_VIP,
+		.bed = BED_IPIP4,
+		.tier = TIER_DRIVER,
+		.version = 4,
+		.connections = 1,
+		.reason = LB_REASON_not_vip,
+	};
+
+	add(list, what);
+	what.name = "not UDP";
+	what.frames = FRAME_NOT_UDP;
+	what.reason = LB_REASON_not_udp;
+	add(list, what);
+}
+
+static void add_tiers(struct list *list)
+{
+	for (size_t i = 0; i < N_ALGORITHMS; i++) {
+		struct bench_case what = {
+			.name = algorithms[i].name,
+			.frames = algorithms[i].frames,
+			.bed = BED_IPIP4,
+			.tier = TIER_GENERIC,
+			.version = 4,
+			.connections = 1,
+			.reason = LB_REASON_cid,
+			.only_full = i == 1 || i == 3,
+		};
+
+		add(list, what);
+		what.only_full = true;
+		what.connections = BENCH_CONNECTIONS;
+		add(list, what);
+		if (i > 0) /* an encrypted one is the host's */
+			continue;
+		what.tier = TIER_OFFLOAD;
+		add(list, what);
+		what.only_full = false;
+		what.connections = 1;
+		add(list, what);
+	}
+}
+
+struct bench_case *cases_make(uint32_t *n)
+{
+	struct list list = {};
+
+	add_forwarded(&list);
+	add_unroutable(&list);
+	add_passed(&list);
+	add_tiers(&list);
+	if (list.failed) {
+		free(list.cases);
+		return NULL;
+	}
+	*n = list.n;
+	return list.cases;
+}

@@ -21,13 +21,31 @@ static int wrong(struct reason *reason, const struct measured *measured, uint32_
 			  measured->what->connections, connection, what);
 }
 
+/* Octets that the mode puts in front. */
+static uint32_t outer_length(enum bed_kind kind)
+{
+	switch (kind) {
+	case BED_IPIP6:
+		return LB_IPV6_LENGTH;
+	case BED_L2DSR:
+		return 0;
+	case BED_GUE4:
+		return LB_IPV4_LENGTH + LB_GUE_LENGTH;
+	case BED_GUE6:
+		return LB_IPV6_LENGTH + LB_GUE_LENGTH;
+	default:
+		return LB_IPV4_LENGTH;
+	}
+}
+
 /* The outer header's part before the addresses is the packet corpus' to test, not a bench's. */
 static const char *check_forwarded(const struct measured *measured, uint32_t connection,
 				   const uint8_t *before, const struct harness_result *after)
 {
 	const struct bench_case *what = measured->what;
 	uint32_t server = frames_server(connection);
-	uint32_t outer = what->bed == BED_IPIP4 ? 20 : what->bed == BED_IPIP6 ? 40 : 0;
+	uint32_t outer = outer_length(what->bed);
+	bool outer_v4 = outer == LB_IPV4_LENGTH || outer == LB_IPV4_LENGTH + LB_GUE_LENGTH;
 	uint32_t inner = what->version == 4 ? LB_IPV4_LENGTH : LB_IPV6_LENGTH;
 	const uint8_t *ip = after->frame + LB_ETH_LENGTH, *frame = before + LB_ETH_LENGTH + inner;
 	uint32_t rest = BENCH_FRAME - LB_ETH_LENGTH - inner;
@@ -45,9 +63,9 @@ static const char *check_forwarded(const struct measured *measured, uint32_t con
 	if (after->frame[4] != server >> 8 || after->frame[5] != (server & 0xff))
 		return "to another server than the connection ID names";
 	if (outer &&
-	    memcmp(ip + (outer == 20 ? 16 : 24),
+	    memcmp(ip + (outer_v4 ? 16 : 24),
 		   plan_server(measured->bed->config, server, &(uint32_t){ 0 })->address.octets,
-		   outer == 20 ? 4 : 16) != 0)
+		   outer_v4 ? 4 : 16) != 0)
 		return "in an outer header for another server";
 	return NULL;
 }
@@ -56,8 +74,9 @@ static int check_one(struct harness *harness, const struct measured *measured, u
 		     struct reason *reason)
 {
 	uint32_t count = measured->span.count;
-	struct harness_span span = { measured->span.base, count,
-				     (connection ? connection : count) - 1 };
+	struct harness_span span = { .base = measured->span.base,
+				     .count = count,
+				     .first = (connection ? connection : count) - 1 };
 	struct harness_result got, alone = {};
 	uint8_t frame[BENCH_FRAME] = {};
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame),
@@ -74,7 +93,7 @@ static int check_one(struct harness *harness, const struct measured *measured, u
 	if (run.retval != got.verdict || run.data_size_out != got.length ||
 	    memcmp(alone.frame, got.frame, got.length) != 0)
 		return wrong(reason, measured, connection, "not as without the harness");
-	if (measured->what->reason != LB_REASON_not_vip)
+	if (measured->what->reason >= LB_REASON_cid)
 		complaint = check_forwarded(measured, connection, frame, &got);
 	else if (got.verdict != XDP_PASS || memcmp(frame, got.frame, sizeof(frame)) != 0)
 		complaint = "not passed untouched";

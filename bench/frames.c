@@ -48,7 +48,7 @@ static void put32(uint8_t *at, uint32_t value)
 	put16(at + 2, value);
 }
 
-static uint8_t *write_ipv4(uint8_t *at, uint32_t client, const char *vip)
+static uint8_t *write_ipv4(uint8_t *at, uint32_t client, const char *vip, enum frame_kind kind)
 {
 	uint32_t sum = 0;
 
@@ -56,7 +56,7 @@ static uint8_t *write_ipv4(uint8_t *at, uint32_t client, const char *vip)
 	put16(at + 2, BENCH_FRAME - LB_ETH_LENGTH);
 	at[6] = 0x40; /* do not fragment */
 	at[8] = 57;
-	at[9] = IPPROTO_UDP;
+	at[9] = kind == FRAME_NOT_UDP ? IPPROTO_TCP : IPPROTO_UDP;
 	put32(at + 12, 0x64000000 | (client & 0x3fffff));
 	inet_pton(AF_INET, vip, at + 16);
 	for (int i = 0; i < 20; i += 4)
@@ -66,11 +66,11 @@ static uint8_t *write_ipv4(uint8_t *at, uint32_t client, const char *vip)
 	return at + LB_IPV4_LENGTH;
 }
 
-static uint8_t *write_ipv6(uint8_t *at, uint32_t client, const char *vip)
+static uint8_t *write_ipv6(uint8_t *at, uint32_t client, const char *vip, enum frame_kind kind)
 {
 	at[0] = 0x60;
 	put16(at + 4, BENCH_FRAME - LB_ETH_LENGTH - LB_IPV6_LENGTH);
-	at[6] = IPPROTO_UDP;
+	at[6] = kind == FRAME_NOT_UDP ? IPPROTO_TCP : IPPROTO_UDP;
 	at[7] = 57;
 	put32(at + 8, 0x20010db8);
 	put32(at + 20, client);
@@ -106,6 +106,43 @@ static void write_cid(uint8_t *at, const struct config *config, const struct con
 		lb_cid_encrypt(&key->aes, at + 1, body);
 }
 
+/* The prepared octets alone, for those behind them are zero. ip: of a frame that has no UDP checksum yet. */
+static void write_checksum(uint8_t *ip, int version)
+{
+	uint8_t *udp = ip + (version == 4 ? LB_IPV4_LENGTH : LB_IPV6_LENGTH);
+	uint8_t *end = ip + HARNESS_OCTETS - LB_ETH_LENGTH;
+	uint64_t sum = htons(IPPROTO_UDP) + lb_load16(udp + 4);
+
+	for (uint8_t *at = ip + (version == 4 ? 12 : 8); at < udp; at += 4)
+		sum += lb_csum_word(lb_load32(at));
+	for (uint8_t *at = udp; at < end; at += 2)
+		sum += lb_load16(at);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	sum = (uint16_t)~sum;
+	memcpy(udp + 6, sum ? (uint8_t *)&sum : (uint8_t[]){ 0xff, 0xff }, 2);
+}
+
+/* A long header of version 1, with connection IDs of eight octets that no server has issued. */
+static void write_initial(uint8_t *at, uint32_t connection)
+{
+	at[0] = 0xc0;
+	put32(at + 1, 1);
+	at[5] = at[14] = 8;
+	at[6] = UNUSED_CONFIG << 5 | 7;
+	put32(at + 7, scatter(connection));
+	put32(at + 15, scatter(connection + 1));
+	put32(at + 19, connection);
+}
+
+/* A short header, or what its CID is written over later. */
+static void write_short(uint8_t *at, uint32_t connection)
+{
+	at[0] = 0x40;
+	at[1] = UNUSED_CONFIG << 5 | 19;
+	put32(at + 2, scatter(connection));
+}
+
 static void write_frame(uint8_t *at, uint32_t connection, enum frame_kind kind, int version)
 {
 	const char *vip4 = kind == FRAME_NOT_VIP ? "192.0.2.81" : "192.0.2.80";
@@ -116,15 +153,22 @@ static void write_frame(uint8_t *at, uint32_t connection, enum frame_kind kind, 
 	at[5] = 1, at[11] = 2;
 	put16(at + 12, version == 4 ? LB_ETHERTYPE_IPV4 : LB_ETHERTYPE_IPV6);
 	at += LB_ETH_LENGTH;
-	at = version == 4 ? write_ipv4(at, scatter(connection), vip4) :
-			    write_ipv6(at, scatter(connection), vip6);
+	at = version == 4 ? write_ipv4(at, scatter(connection), vip4, kind) :
+			    write_ipv6(at, scatter(connection), vip6, kind);
 	put16(at, 1024 + scatter(connection + 1) % 60000);
 	put16(at + 2, BENCH_PORT);
 	put16(at + 4,
 	      BENCH_FRAME - LB_ETH_LENGTH - (version == 4 ? LB_IPV4_LENGTH : LB_IPV6_LENGTH));
-	at[LB_UDP_LENGTH] = 0x40; /* a short header */
-	at[LB_UDP_LENGTH + 1] = UNUSED_CONFIG << 5 | 19;
-	put32(at + LB_UDP_LENGTH + 2, scatter(connection));
+	if (kind == FRAME_INITIAL)
+		write_initial(at + LB_UDP_LENGTH, connection);
+	else
+		write_short(at + LB_UDP_LENGTH, connection);
+}
+
+/* Whether it carries a server's connection ID. */
+static bool has_cid(enum frame_kind kind)
+{
+	return kind != FRAME_HASH && kind != FRAME_INITIAL;
 }
 
 void frames_fill(struct harness_frame *frames, uint32_t n, const struct config *config,
@@ -141,8 +185,9 @@ void frames_fill(struct harness_frame *frames, uint32_t n, const struct config *
 		uint8_t octets[HARNESS_OCTETS];
 
 		write_frame(octets, i, kind, version);
-		if (kind != FRAME_HASH)
+		if (has_cid(kind))
 			write_cid(octets + at, config, format, &key, i);
+		write_checksum(octets + LB_ETH_LENGTH, version);
 		memcpy(&frames[i], octets, sizeof(octets));
 	}
 }

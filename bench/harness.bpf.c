@@ -61,6 +61,7 @@ int bench_harness(struct xdp_md *ctx)
 	/* Called even where nothing is to be moved, so that its cost is in the bare run as well. */
 	if (bpf_xdp_adjust_head(ctx, (int)(length - control->length)))
 		return XDP_ABORTED;
+	control->salt += control->salt_step;
 	index = control->base + control->next;
 	control->next = control->next + 1 < control->count ? control->next + 1 : 0;
 	frame = bpf_map_lookup_elem(&frame_map, &index);
@@ -71,6 +72,7 @@ int bench_harness(struct xdp_md *ctx)
 #pragma clang loop unroll(full)
 	for (int i = 0; i < HARNESS_WORDS; i++)
 		words[i] = frame->word[i];
+	words[HARNESS_SALTED] ^= control->salt & HARNESS_SALT_MASK;
 	/*
 	 * A locked operation waits until the stores above are in the cache: a packet that a card has
 	 * written lies there too, while reading across two stores that are still under way would stall.

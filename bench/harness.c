@@ -19,6 +19,7 @@ struct harness {
 	int program, bare, frames_fd, control_fd, target_fd;
 	struct harness_frame *frames;
 	size_t mapped;
+	uint64_t salt; /* where the spoofed addresses go on */
 	uint8_t input[BENCH_FRAME];
 };
 
@@ -99,16 +100,19 @@ static uint64_t thread_time(void)
 int harness_run(struct harness *harness, int program, const struct harness_span *span,
 		uint32_t packets, struct harness_result *result)
 {
-	const struct harness_control control = { .base = span->base,
-						 .count = span->count,
-						 .next = span->first,
-						 .length = sizeof(harness->input) };
+	struct harness_control control = { .base = span->base,
+					   .count = span->count,
+					   .next = span->first,
+					   .length = sizeof(harness->input),
+					   .salt_step = span->spoofed ? HARNESS_SALT_STEP : 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = harness->input,
 		    .data_size_in = sizeof(harness->input), .data_out = result->frame,
 		    .data_size_out = sizeof(result->frame), .repeat = (int)packets);
 	const uint32_t key = 0;
 	uint64_t from;
 
+	if (span->spoofed)
+		control.salt = harness->salt;
 	if (bpf_map_update_elem(harness->control_fd, &key, &control, BPF_ANY) ||
 	    bpf_map_update_elem(harness->target_fd, &key, &program, BPF_ANY))
 		return -errno;
@@ -116,6 +120,8 @@ int harness_run(struct harness *harness, int program, const struct harness_span 
 	if (bpf_prog_test_run_opts(harness->program, &run))
 		return -errno;
 	result->time = thread_time() - from;
+	if (span->spoofed)
+		harness->salt += packets * HARNESS_SALT_STEP;
 	result->verdict = run.retval;
 	result->length = run.data_size_out;
 	return 0;

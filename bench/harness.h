@@ -22,6 +22,17 @@ struct harness_control {
 	__u32 count;
 	__u32 next; /* below count */
 	__u32 length; /* of a whole frame */
+	__u32 pad;
+	/* What changes the client's address of each packet, and by how much it goes on: 0 and 0, it stays. */
+	__u64 salt, salt_step;
 };
+
+/*
+ * Four octets of the source address, in IPv4 as in IPv6: the word they lie in, and the bits. A step that
+ * makes every address another one before any comes again: 2^64 over the golden ratio.
+ */
+#define HARNESS_SALTED	  3
+#define HARNESS_SALT_MASK 0x0000ffffffff0000ull
+#define HARNESS_SALT_STEP 0x9e3779b97f4a7c15ull
 
 #endif

@@ -12,8 +12,8 @@
 
 #include "log.h"
 
-#define ROUNDS	      31
-#define PACKETS	      600000
+#define ROUNDS	      21
+#define PACKETS	      300000
 #define QUICK_ROUNDS  13
 #define QUICK_PACKETS 200000
 

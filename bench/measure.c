@@ -51,15 +51,18 @@ struct figure measure_difference(const struct measurement *measurement, const st
 
 static int choose(struct measurement *measurement, const char *only)
 {
-	uint32_t n = 0;
+	uint32_t n = 0, n_cases;
 
-	measurement->list = calloc(bench_n_cases + 1, sizeof(*measurement->list));
+	measurement->cases = cases_make(&n_cases);
+	if (!measurement->cases)
+		return -ENOMEM;
+	measurement->list = calloc(n_cases + 1, sizeof(*measurement->list));
 	if (!measurement->list)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < bench_n_cases; i++)
-		if ((!only || strstr(bench_cases[i].name, only)) &&
-		    !(measurement->quick && bench_cases[i].only_full))
-			measurement->list[n++].what = &bench_cases[i];
+	for (uint32_t i = 0; i < n_cases; i++)
+		if ((!only || strstr(measurement->cases[i].name, only)) &&
+		    !(measurement->quick && measurement->cases[i].only_full))
+			measurement->list[n++].what = &measurement->cases[i];
 	if (!n)
 		return -ENOENT;
 	measurement->list[n++].what = measurement->list[0].what;
@@ -104,6 +107,7 @@ static int lay_out(struct measurement *measurement, struct reason *reason)
 
 		measured->span.base = bases[measured->what->frames][measured->what->version == 6];
 		measured->span.count = measured->what->connections;
+		measured->span.spoofed = measured->what->spoofed;
 	}
 	return 0;
 }
@@ -128,39 +132,93 @@ static int prepare(struct measurement *measurement, struct reason *reason)
 	return error;
 }
 
+/* What became of each packet of the case that conn_track did not know. LB_FLOW_COUNT_COUNT: nothing. */
+static enum lb_flow_counter flow_counter(const struct bench_case *what)
+{
+	switch (what->flows) {
+	case FLOWS_NEW:
+		return LB_FLOW_COUNT_added;
+	case FLOWS_FLOOD:
+		return LB_FLOW_COUNT_over_budget;
+	default:
+		return LB_FLOW_COUNT_COUNT;
+	}
+}
+
 /* All packets of a batch, and none but they, went the way that the case is named for. */
-static int check_way(const struct measured *measured, const struct lb_count *before,
+static int check_way(const struct measured *measured, const struct bed_counts *before,
 		     uint32_t packets, struct reason *reason)
 {
-	struct lb_count after[LB_REASON_COUNT];
-	int error = bed_reasons(measured->bed, after);
+	const struct bench_case *what = measured->what;
+	struct bed_counts after;
+	int error = bed_counts(measured->bed, &after);
 
 	if (error)
 		return reason_set(reason, REASON_UNKNOWN, "counters", -error, NULL);
 	for (uint32_t i = 0; i < LB_REASON_COUNT; i++) {
-		uint64_t counted = after[i].packets - before[i].packets;
+		uint64_t counted = after.reasons[i].packets - before->reasons[i].packets;
 
-		if (counted != (i == measured->what->reason ? packets : 0))
+		if (counted != (i == what->reason ? packets : 0))
 			return reason_set(reason, REASON_UNKNOWN, "check", EPROTO,
-					  "%s: %llu of %u packets counted as reason %u",
-					  measured->what->name, (unsigned long long)counted,
-					  packets, i);
+					  "%s: %llu of %u packets counted as reason %u", what->name,
+					  (unsigned long long)counted, packets, i);
+	}
+	for (uint32_t i = 0; i < LB_FLOW_COUNT_COUNT; i++) {
+		uint64_t counted = after.flows[i].packets - before->flows[i].packets;
+
+		if (counted != (i == flow_counter(what) ? packets : 0))
+			return reason_set(reason, REASON_UNKNOWN, "check", EPROTO,
+					  "%s: %llu of %u packets in flow counter %u", what->name,
+					  (unsigned long long)counted, packets, i);
 	}
 	return 0;
+}
+
+static uint32_t batch_packets(const struct measurement *measurement,
+			      const struct measured *measured)
+{
+	return measured->span.count > measurement->packets ? measured->span.count :
+							     measurement->packets;
+}
+
+/* conn_track as the case is to find it. */
+static int set_flows(struct measurement *measurement, struct measured *measured)
+{
+	struct harness *harness = measurement->harness;
+	const struct bed *bed = measured->bed;
+	struct harness_result result;
+	int error;
+
+	switch (measured->what->flows) {
+	case FLOWS_KNOWN:
+		error = bed_set_budget(bed, UINT32_MAX);
+		return error ? error :
+			       harness_run(harness, bed->program, &measured->span,
+					   measured->span.count, &result);
+	case FLOWS_NEW:
+		error = bed_set_budget(bed, UINT32_MAX);
+		return error ? error : bed_forget_flows(bed);
+	case FLOWS_FLOOD:
+		return bed_set_budget(bed, 0);
+	default:
+		return 0;
+	}
 }
 
 static int batch(struct measurement *measurement, struct measured *measured, uint32_t round,
 		 struct reason *reason)
 {
-	uint32_t packets = measured->span.count > measurement->packets ? measured->span.count :
-									 measurement->packets;
+	uint32_t packets = batch_packets(measurement, measured);
 	struct harness *harness = measurement->harness;
 	struct harness_result bare, result;
-	struct lb_count before[LB_REASON_COUNT];
-	int error = harness_run(harness, harness_bare(harness), &measured->span, packets, &bare);
+	struct bed_counts before;
+	int error = set_flows(measurement, measured);
 
 	if (!error)
-		error = bed_reasons(measured->bed, before);
+		error = harness_run(harness, harness_bare(harness), &measured->span, packets,
+				    &bare);
+	if (!error)
+		error = bed_counts(measured->bed, &before);
 	if (!error)
 		error = harness_run(harness, measured->bed->program, &measured->span, packets,
 				    &result);
@@ -171,7 +229,7 @@ static int batch(struct measurement *measurement, struct measured *measured, uin
 		return reason_set(reason, REASON_UNKNOWN, "check", EPROTO, "the bare program");
 	measured->gross[round] = (double)result.time / packets;
 	measured->net[round] = measured->gross[round] - (double)bare.time / packets;
-	return check_way(measured, before, packets, reason);
+	return check_way(measured, &before, packets, reason);
 }
 
 static int reload_all(struct measurement *measurement, struct reason *reason)
@@ -231,4 +289,5 @@ void measure_free(struct measurement *measurement)
 		free(measurement->list[i].gross);
 	}
 	free(measurement->list);
+	free(measurement->cases);
 }

@@ -117,7 +117,7 @@ void report_table(FILE *out, const struct measurement *measurement)
 		const struct measured *m = &measurement->list[i];
 
 		fprintf(out, "%-15s %-8s %-8s v%-2d %11u %9.1f %7.1f %7.1f %9.1f\n", m->what->name,
-			tiers[m->what->tier].name, bed_names[m->what->bed], m->what->version,
+			tiers[m->what->tier].name, bed_modes[m->what->bed], m->what->version,
 			m->what->connections, m->net_figure.median, m->net_figure.low,
 			m->net_figure.high, m->gross_figure.median);
 	}
@@ -154,7 +154,7 @@ static json_t *case_json(const struct measured *measured)
 	const struct bench_case *what = measured->what;
 
 	return json_pack("{s:s, s:s, s:s, s:i, s:I, s:o, s:o}", "routed_by", what->name, "tier",
-			 tiers[what->tier].name, "mode", bed_names[what->bed], "ip_version",
+			 tiers[what->tier].name, "mode", bed_modes[what->bed], "ip_version",
 			 what->version, "connections", (json_int_t)what->connections, "net_ns",
 			 figure_json(&measured->net_figure), "gross_ns",
 			 figure_json(&measured->gross_figure));

@@ -60,11 +60,13 @@ def test_says_what_it_was_measured_on(document: Document) -> None:
 def test_every_tier_and_mode_is_there(document: Document) -> None:
     cases = document["cases"]
     assert {case["tier"] for case in cases} == {"driver", "generic", "offload"}
-    assert {case["mode"] for case in cases} == {"ipip/4", "ipip/6", "l2dsr"}
+    assert {(case["mode"], case["ip_version"]) for case in cases} == {
+        ("ipip/4", 4), ("ipip/4", 6), ("ipip/6", 6), ("l2dsr", 4), ("l2dsr", 6),
+        ("gue/4", 4), ("gue/6", 6)}
     assert {case["routed_by"] for case in cases} == {
         "clear", "single pass", "three encrypts", "four encrypts", "hash fallback",
-        "not for a VIP"}
-    assert all(case["net_ns"]["median"] > 0 for case in cases)
+        "not for a VIP", "not UDP"}
+    assert all(case["gross_ns"]["median"] > 0 for case in cases)
 
 
 def test_ciphers_cost_what_their_blocks_do(document: Document) -> None:
