@@ -119,6 +119,41 @@ def test_odds_of_a_random_cid(servers: int, odds: str | None) -> None:
     assert not odds or odds in warnings[0]["text"]
 
 
+LOOPS: dict[str, tuple[dict[str, Any], str]] = {
+    "VIP": ({"address": "203.0.113.80"}, "is the address of vips[0]"),
+    "source": ({"address": "10.9.9.9"}, "is the balancer's own: forwarding.source_v4"),
+    "source6": ({"address": "fd00::9", "mode": "l2dsr"},
+                "is the balancer's own: forwarding.source_v6")}
+
+
+@pytest.mark.parametrize("case", LOOPS)
+def test_a_server_that_is_the_balancer(case: str) -> None:
+    config = copy.deepcopy(VALID)
+    config["forwarding"] = {"source_v4": "10.9.9.9", "source_v6": "fd00::9"}
+    server, expected = LOOPS[case]
+    config["pools"][0]["servers"][1].update(server)
+    [error] = check(json.dumps(config))["errors"]
+    assert error["path"] == "pools[0].servers[1].address"
+    assert expected in error["text"]
+
+
+@pytest.mark.parametrize("address", ["10.9.0.2", "fd00::2"])
+@pytest.mark.parametrize("mode, outer", [("ipip", 20), ("gue", 32), ("l2dsr", 0)])
+def test_a_server_that_clients_packets_do_not_fit_to(mode: str, outer: int, address: str) -> None:
+    config = copy.deepcopy(VALID)
+    if ":" in address and outer:
+        outer += 20
+    config["pools"][0]["servers"][1].update(mode=mode, address=address)
+    config["pools"][0]["servers"][0]["mode"] = "l2dsr"
+    config["forwarding"] = {"client_mtu": 1500, "server_mtu": 1500 + outer}
+    assert check(json.dumps(config))["valid"] is True
+    config["forwarding"]["client_mtu"] += 1
+    errors = check(json.dumps(config))["errors"]
+    assert errors[-1]["path"] == "pools[0].servers[1]"
+    assert errors[-1]["text"].startswith(f"needs an MTU of {1501 + outer}: ")
+    assert len(errors) == (1 if outer else 2)
+
+
 @pytest.mark.parametrize("text, expected", [
     ("vips: [}\n", "line 1, column 8"),
     ("a: &x 1\nb: *x\n", "line 1, column 4: anchors"),

@@ -368,8 +368,13 @@ def test_drained_servers_are_reached_by_cid_alone() -> None:
 _octet = st.integers(0, 255)
 _name = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=20).filter(
     lambda text: text[0].isalnum() and text[-1].isalnum())
-_v4 = st.integers(0x0a000001, 0x0afffffe).map(lambda n: str(ipaddress.IPv4Address(n)))
-_v6 = st.integers(1, 2**64 - 1).map(lambda n: str(ipaddress.IPv6Address(0x20010db8 << 96 | n)))
+# VIPs, sources and servers: no server may have the address of one of the others.
+_VIP, _SOURCE, _SERVER = 0, 1, 2
+_v4 = [st.integers(first, first + 0xfffffd).map(lambda n: str(ipaddress.IPv4Address(n)))
+       for first in (0x0a000001, 0x0b000001, 0x0c000001)]
+_v6 = [st.integers(first, first + 2**63).map(lambda n: str(ipaddress.IPv6Address(n)))
+       for first in (0x20010db8_00000001 << 64, 0x20010db8_00000002 << 64,
+                     0x20010db8_00000003 << 64)]
 _keys = st.binary(min_size=16, max_size=16).map(lambda key: {"key_file": key.hex()})
 
 
@@ -386,14 +391,14 @@ def _configs(draw: st.DrawFn) -> Config:
             | draw(st.one_of(st.just({}), _keys)) for number, (s, n) in cids],
         "forwarding": {"mode": draw(st.sampled_from(["ipip", "l2dsr", "gue"])),
                        "gue_port": draw(st.integers(1, 65535)),
-                       "source_v4": draw(_v4), "source_v6": draw(_v6)},
+                       "source_v4": draw(_v4[_SOURCE]), "source_v6": draw(_v6[_SOURCE])},
         "fallback": {"rows": draw(st.sampled_from([16, 64, 256]))},
         "pools": [{"name": pool, "servers": draw(_servers(position, dict(cids)))}
                   for position, pool in enumerate(pools)],
         "vips": [{"name": f"vip-{number}", "address": address, "port": port,
                   "pool": draw(st.sampled_from(pools))}
                  for number, (address, port) in enumerate(draw(st.lists(
-                     st.tuples(st.one_of(_v4, _v6), st.integers(1, 65535)),
+                     st.tuples(st.one_of(_v4[_VIP], _v6[_VIP]), st.integers(1, 65535)),
                      min_size=1, max_size=6, unique=True)), start=1)],
     }
 
@@ -405,7 +410,7 @@ def _servers(draw: st.DrawFn, pool: int, cids: dict[int, tuple[int, int]]
     servers = []
     for position, name in enumerate(names):
         servers.append({
-            "name": name, "address": draw(st.one_of(_v4, _v6)),
+            "name": name, "address": draw(st.one_of(_v4[_SERVER], _v6[_SERVER])),
             "weight": draw(st.sampled_from([0, 1, 50, 99, 100, 65535])),
             "state": draw(st.sampled_from(["up", "up", "drain"])),
             "mode": draw(st.sampled_from(["ipip", "gue", "l2dsr"])),

@@ -280,5 +280,5 @@ int config_check(const struct config *config, struct config_findings *findings)
 	check_pools(&checker);
 	check_vips(&checker);
 	check_limits(&checker);
-	return checker.no_memory ? -ENOMEM : 0;
+	return checker.no_memory ? -ENOMEM : config_check_ways(config, findings);
 }

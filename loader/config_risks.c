@@ -253,6 +253,36 @@ static void warn_unused(const struct config *config, struct config_findings *fin
 				    config->pools[i].name);
 }
 
+/* A kernel takes no IPv4 packet from an address of its own (accept_local), and servers have the VIPs. */
+static void warn_source_is_vip(const struct config *config, struct config_findings *findings)
+{
+	for (uint32_t i = 0; i < config->n_vips; i++)
+		if (config_address_equal(&config->vips[i].address, &config->source_v4)) {
+			config_warn(findings, "forwarding.source_v4",
+				    "is the address of vips[%u], which the servers have, too: "
+				    "tunnel devices there drop what comes from it",
+				    i);
+			return;
+		}
+}
+
+/* A socket for GUE has its port on every address of the server, so on the VIP as well. */
+static void warn_gue_port(const struct config *config, struct config_findings *findings)
+{
+	for (uint32_t i = 0; i < config->n_vips; i++) {
+		const struct config_pool *pool = &config->pools[config->vips[i].pool];
+
+		for (uint32_t k = 0; k < pool->n_servers; k++)
+			if (pool->servers[k].mode == CONFIG_MODE_GUE &&
+			    config->vips[i].port == config->gue_port) {
+				config_warn(findings, PATH_AT("vips[%u].port", i),
+					    "is forwarding.gue_port: a kernel that takes GUE there "
+					    "takes the clients' packets for it");
+				break;
+			}
+	}
+}
+
 void config_check_risks(const struct config *config, struct config_findings *findings)
 {
 	warn_servers_without_id(config, findings);
@@ -261,6 +291,8 @@ void config_check_risks(const struct config *config, struct config_findings *fin
 	warn_several_active(config, findings);
 	warn_short_nonces(config, findings);
 	warn_shared_ids(config, findings);
+	warn_source_is_vip(config, findings);
+	warn_gue_port(config, findings);
 	warn_few_rows(config, findings);
 	warn_unused(config, findings);
 }

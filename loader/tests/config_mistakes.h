@@ -171,6 +171,48 @@ static const struct mistake mistakes[] = {
 		  "{name: a0123456789012345678901234567890123456789012345678901234567890123,"
 		  " address: 10.0.0.1}"),
 	  { "pools[0].servers[0].name" } },
+	{ "version: 1\n" SERVERS(
+		  "{name: a, address: 10.0.0.1, port: 0}, {name: b, address: 10.0.0.2,"
+		  " port: 65536}"),
+	  { "pools[0].servers[0].port", "pools[0].servers[1].port" } },
+	/* Servers that are the balancer itself */
+	{ "version: 1\nforwarding: {source_v4: 10.0.0.1, source_v6: '2001:db8::1'}\n" SERVERS(
+		  A
+		  ", {name: b, address: '2001:DB8:0::1', mode: l2dsr}, {name: c, address: 203.0.113.80},"
+		  " {name: d, address: 10.0.0.2}") VIPS,
+	  { "pools[0].servers[0].address", "pools[0].servers[1].address",
+	    "pools[0].servers[2].address" } },
+	{ "version: 1\npools: [{name: w, servers: [{name: a, address: '2001:db8::80'}]},"
+	  " {name: x, servers: [" A "]}]\n"
+	  "vips: [{name: v, address: '2001:db8:0::80', port: 1, pool: x}]\n",
+	  { "pools[0].servers[0].address" } },
+	/* Packets that would not fit */
+	{ "version: 1\nforwarding: {client_mtu: 1500, server_mtu: 1531}\n" SERVERS(
+		  A ", {name: b, address: '2001:db8::2'}, {name: c, address: 10.0.0.3, mode: gue},"
+		    " {name: d, address: '2001:db8::4', mode: gue},"
+		    " {name: e, address: 10.0.0.5, mode: l2dsr}") VIPS,
+	  { "pools[0].servers[1]", "pools[0].servers[2]", "pools[0].servers[3]" } },
+	{ "version: 1\nforwarding: {client_mtu: 1501, server_mtu: 1500}\n" SERVERS(
+		  "{name: a, address: 10.0.0.1, mode: l2dsr}, {name: b, address: 10.0.0.2, mode: nat}")
+		  VIPS,
+	  { "pools[0].servers[0]", "pools[0].servers[1]" } },
+	{ "version: 1\nforwarding: {server_mtu: 1247}\n" SERVERS(A) VIPS,
+	  { "pools[0].servers[0]" } },
+	{ "version: 1\nforwarding: {server_mtu: 1279, client_mtu: 1230}\n" SERVERS(
+		  "{name: a, address: '2001:db8::1'}") VIPS,
+	  { "pools[0].servers[0]" } },
+	{ "version: 1\nforwarding: {server_mtu: 1299}\n" SERVERS(
+		  A) "vips: [{name: v, address: '2001:db8::80', port: 443, pool: web}]\n",
+	  { "pools[0].servers[0]" } },
+	{ "version: 1\nforwarding: {client_mtu: 1279}\n" SERVERS(
+		  A) "vips: [{name: v, address: '2001:db8::80', port: 443, pool: web}]\n",
+	  { "forwarding.client_mtu" } },
+	{ "version: 1\nforwarding: {client_mtu: 1227, server_mtu: 65536, icmp_answers: 1000001}\n",
+	  { "forwarding.client_mtu", "forwarding.server_mtu", "forwarding.icmp_answers" } },
+	{ "version: 1\ntracking: {budget: -1, vip_share: 0, handshake_timeout: 0, idle_timeout: 86401}\n"
+	  "limits: {flows: 16777217}\n",
+	  { "tracking.budget", "tracking.vip_share", "tracking.handshake_timeout",
+	    "tracking.idle_timeout", "limits.flows" } },
 	/* Server ids */
 	{ "version: 1\n" CIDS SERVERS(
 		  "{name: a, address: 10.0.0.1, server_ids: [{config: 2, id: aa},"
@@ -190,7 +232,7 @@ static const struct mistake mistakes[] = {
 		  "{name: a, address: 10.0.0.1, server_ids: [{config: 0, id: aabb}]}"),
 	  { "cid_configs[0].id", "cid_configs[0].server_id_length" } },
 	{ "version: 1\npools: [{name: w w, servers: [" A "]}]\n"
-	  "vips: [{name: v, address: 10.0.0.1, port: 1, pool: w w}]\n",
+	  "vips: [{name: v, address: 10.0.0.9, port: 1, pool: w w}]\n",
 	  { "pools[0].name" } },
 	/* VIPs */
 	{ "version: 1\n" POOLS CIDS "vips: [{name: a, address: 10.0.0.1, port: 0, pool: web},"

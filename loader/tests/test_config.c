@@ -3,7 +3,7 @@
  * The configuration: which finding every mistake makes, what defaults are, canonical JSON there and
  * back, differences, and that no text at all makes the reader stumble.
  *
- * Links: config.c config_yaml.c config_read.c config_schema.c config_check.c config_risks.c config_json.c config_diff.c config_address.c config_keys.c keys.c
+ * Links: config.c config_yaml.c config_read.c config_schema.c config_check.c config_ways.c config_risks.c config_json.c config_diff.c config_address.c config_keys.c keys.c
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -213,6 +213,10 @@ static const struct risk risks[] = {
 	  "pools[0]", "2 active configs (2, 3)" },
 	{ "version: 1\nfallback: {rows: 128}\n" SERVERS(A ", {name: b, address: 10.0.0.2}") VIPS,
 	  "fallback.rows", "uneven" },
+	{ "version: 1\nforwarding: {source_v4: 203.0.113.80}\n" SERVERS(A) VIPS,
+	  "forwarding.source_v4", "vips[0]" },
+	{ "version: 1\nforwarding: {mode: gue, gue_port: 443}\n" SERVERS(A) VIPS, "vips[0].port",
+	  "forwarding.gue_port" },
 	{ "version: 1\npools: [{name: web, servers: [" A "]}, {name: idle, servers: [" A
 	  "]}]\n" VIPS,
 	  "pools[1]", "no VIP" },
