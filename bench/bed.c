@@ -20,14 +20,21 @@ static const struct {
 } kinds[BED_KINDS] = {
 	[BED_IPIP4] = { "ipip", 4, false },  [BED_IPIP6] = { "ipip", 6, false },
 	[BED_L2DSR] = { "l2dsr", 4, false }, [BED_GUE4] = { "gue", 4, false },
-	[BED_GUE6] = { "gue", 6, false },    [BED_FLOWS] = { "ipip", 4, true },
+	[BED_GUE6] = { "gue", 6, false },    [BED_NAT4] = { "nat", 4, false },
+	[BED_NAT6] = { "nat", 6, false },    [BED_FLOWS] = { "ipip", 4, true },
 	[BED_NEW] = { "ipip", 4, true },
 };
 
 const char *const bed_modes[BED_KINDS] = {
-	[BED_IPIP4] = "ipip/4", [BED_IPIP6] = "ipip/6", [BED_L2DSR] = "l2dsr", [BED_GUE4] = "gue/4",
-	[BED_GUE6] = "gue/6",	[BED_FLOWS] = "ipip/4", [BED_NEW] = "ipip/4",
+	[BED_IPIP4] = "ipip/4", [BED_IPIP6] = "ipip/6", [BED_L2DSR] = "l2dsr",
+	[BED_GUE4] = "gue/4",	[BED_GUE6] = "gue/6",	[BED_NAT4] = "nat/4",
+	[BED_NAT6] = "nat/6",	[BED_FLOWS] = "ipip/4", [BED_NEW] = "ipip/4",
 };
+
+static bool is_nat(enum bed_kind kind)
+{
+	return kind == BED_NAT4 || kind == BED_NAT6;
+}
 
 bool bed_tracks(enum bed_kind kind)
 {
@@ -57,6 +64,8 @@ static void write_server(FILE *file, uint32_t position, enum bed_kind kind)
 		fprintf(file, "fd00::%x\n", position + 1);
 	else
 		fprintf(file, "10.1.%u.%u\n", position >> 8, position & 0xff);
+	if (is_nat(kind))
+		fprintf(file, "        port: %u\n", BENCH_SERVER_PORT);
 	fprintf(file, "        server_ids:\n");
 	for (uint32_t i = 0; i < N_CONFIGS; i++)
 		fprintf(file, "          - { config: %u, id: \"%0*llx\" }\n", i,
@@ -79,14 +88,17 @@ static void write_file(FILE *file, enum bed_kind kind)
 		fprintf(file, "  - { id: %u, server_id_length: %u, nonce_length: %u }\n", i,
 			lengths[i].server_id, lengths[i].nonce);
 	fprintf(file, "forwarding: { mode: %s }\n", kinds[kind].mode);
-	fprintf(file,
-		"vips:\n"
-		"  - { name: v4, address: 192.0.2.80, port: %u, pool: all }\n"
-		"  - { name: v6, address: \"2001:db8::50\", port: %u, pool: all }\n"
-		"pools:\n"
-		"  - name: all\n"
-		"    servers:\n",
-		BENCH_PORT, BENCH_PORT);
+	fprintf(file, "vips:\n");
+	/* nat keeps the family. */
+	if (kind != BED_NAT6)
+		fprintf(file, "  - { name: v4, address: 192.0.2.80, port: %u, pool: all }\n",
+			BENCH_PORT);
+	if (kind != BED_NAT4)
+		fprintf(file, "  - { name: v6, address: \"2001:db8::50\", port: %u, pool: all }\n",
+			BENCH_PORT);
+	fprintf(file, "pools:\n"
+		      "  - name: all\n"
+		      "    servers:\n");
 	for (uint32_t i = 0; i < BENCH_SERVERS; i++)
 		write_server(file, i, kind);
 }

@@ -50,6 +50,8 @@ enum bed_kind {
 	BED_L2DSR,
 	BED_GUE4,
 	BED_GUE6,
+	BED_NAT4,
+	BED_NAT6,
 	BED_FLOWS, /* as BED_IPIP4, and conn_track holds flows */
 	BED_NEW, /* the same, but it is emptied before each batch */
 	BED_KINDS,

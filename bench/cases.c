@@ -96,6 +96,8 @@ static void add_forwarded(struct list *list)
 	add_mode(list, BED_L2DSR, 6);
 	add_mode(list, BED_GUE4, 4);
 	add_mode(list, BED_GUE6, 6);
+	add_mode(list, BED_NAT4, 4);
+	add_mode(list, BED_NAT6, 6);
 }
 
 static void add_unroutable(struct list *list)

@@ -28,6 +28,8 @@ static uint32_t outer_length(enum bed_kind kind)
 	case BED_IPIP6:
 		return LB_IPV6_LENGTH;
 	case BED_L2DSR:
+	case BED_NAT4:
+	case BED_NAT6:
 		return 0;
 	case BED_GUE4:
 		return LB_IPV4_LENGTH + LB_GUE_LENGTH;
@@ -38,23 +40,48 @@ static uint32_t outer_length(enum bed_kind kind)
 	}
 }
 
+/* Where the address of the server stands that the packet is for. NULL: only the link's says so. */
+static const uint8_t *find_address(const uint8_t *ip, enum bed_kind kind)
+{
+	if (kind == BED_L2DSR)
+		return NULL;
+	return ip + (ip[0] >> 4 == 4 ? 16 : 24);
+}
+
+/* One's complement: a right checksum of what was changed makes the sum what it was. */
+static const char *check_nat(const uint8_t *before, const uint8_t *after, int version)
+{
+	uint64_t sums[2] = {};
+	const uint8_t *packets[2] = { before, after };
+	uint32_t header = version == 4 ? LB_IPV4_LENGTH : LB_IPV6_LENGTH;
+
+	for (int i = 0; i < 2; i++)
+		for (uint32_t at = version == 4 ? 12 : 8; at < header + LB_UDP_LENGTH; at += 2)
+			sums[i] += lb_load16(packets[i] + at);
+	if (sums[0] % 0xffff != sums[1] % 0xffff)
+		return "the UDP checksum does not follow the address";
+	if (lb_read16(after + header + 2) != BENCH_SERVER_PORT)
+		return "to another port than the server's";
+	return NULL;
+}
+
 /* The outer header's part before the addresses is the packet corpus' to test, not a bench's. */
 static const char *check_forwarded(const struct measured *measured, uint32_t connection,
 				   const uint8_t *before, const struct harness_result *after)
 {
 	const struct bench_case *what = measured->what;
-	uint32_t server = frames_server(connection);
-	uint32_t outer = outer_length(what->bed);
-	bool outer_v4 = outer == LB_IPV4_LENGTH || outer == LB_IPV4_LENGTH + LB_GUE_LENGTH;
-	uint32_t inner = what->version == 4 ? LB_IPV4_LENGTH : LB_IPV6_LENGTH;
-	const uint8_t *ip = after->frame + LB_ETH_LENGTH, *frame = before + LB_ETH_LENGTH + inner;
-	uint32_t rest = BENCH_FRAME - LB_ETH_LENGTH - inner;
+	bool is_nat = what->bed == BED_NAT4 || what->bed == BED_NAT6;
+	uint32_t server = frames_server(connection), outer = outer_length(what->bed);
+	uint32_t inner = (what->version == 4 ? LB_IPV4_LENGTH : LB_IPV6_LENGTH) +
+			 (is_nat ? LB_UDP_LENGTH : 0);
+	const uint8_t *ip = after->frame + LB_ETH_LENGTH, *frame = before + LB_ETH_LENGTH;
+	const uint8_t *address = find_address(ip, what->bed);
 
 	if (after->verdict != XDP_TX)
 		return "not transmitted";
 	if (after->length != BENCH_FRAME + outer)
 		return "of another length than the mode makes it";
-	if (memcmp(ip + outer + inner, frame, rest) != 0)
+	if (memcmp(ip + outer + inner, frame + inner, BENCH_FRAME - LB_ETH_LENGTH - inner) != 0)
 		return "the payload was changed";
 	if (ip[outer + (what->version == 4 ? 8 : 7)] != 56)
 		return "the time to live is not one less";
@@ -62,12 +89,12 @@ static const char *check_forwarded(const struct measured *measured, uint32_t con
 		return NULL;
 	if (after->frame[4] != server >> 8 || after->frame[5] != (server & 0xff))
 		return "to another server than the connection ID names";
-	if (outer &&
-	    memcmp(ip + (outer_v4 ? 16 : 24),
+	if (address &&
+	    memcmp(address,
 		   plan_server(measured->bed->config, server, &(uint32_t){ 0 })->address.octets,
-		   outer_v4 ? 4 : 16) != 0)
-		return "in an outer header for another server";
-	return NULL;
+		   ip[0] >> 4 == 4 ? 4 : 16) != 0)
+		return "to another address than the server's";
+	return is_nat ? check_nat(frame, ip, what->version) : NULL;
 }
 
 static int check_one(struct harness *harness, const struct measured *measured, uint32_t connection,

@@ -62,7 +62,7 @@ def test_every_tier_and_mode_is_there(document: Document) -> None:
     assert {case["tier"] for case in cases} == {"driver", "generic", "offload"}
     assert {(case["mode"], case["ip_version"]) for case in cases} == {
         ("ipip/4", 4), ("ipip/4", 6), ("ipip/6", 6), ("l2dsr", 4), ("l2dsr", 6),
-        ("gue/4", 4), ("gue/6", 6)}
+        ("gue/4", 4), ("gue/6", 6), ("nat/4", 4), ("nat/6", 6)}
     assert {case["routed_by"] for case in cases} == {
         "clear", "single pass", "three encrypts", "four encrypts", "hash fallback",
         "not for a VIP", "not UDP"}
