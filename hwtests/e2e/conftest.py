@@ -1,30 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The sites of the end-to-end tests: each is made once and serves all of them."""
+"""Where the end-to-end tests run: which sites a test meets, each open while its tests are run."""
 
 from __future__ import annotations
 
 import itertools
 import os
+import zlib
+from contextlib import ExitStack
 from typing import Iterator
 
 import pytest
 
 from hwtests.lab.bed import FAMILIES, Family
 
-from .site import Layout, Mode, Setup, Site, Tier, open_site
-
-TIERS: tuple[Tier, ...] = ("driver", "generic")
-MODES: tuple[Mode, ...] = ("ipip", "l2dsr")
+from .site import MODES, TIERS, Layout, Setup, Site, open_site
 
 #: All shapes of connection IDs come round: shortest and longest, with and without their length.
 LAYOUTS = (Layout(0, 2, 4), Layout(1, 8, 8), Layout(2, 3, 8, length=False), Layout(3, 15, 4),
            Layout(4, 5, 14, length=False), Layout(5, 2, 16), Layout(6, 3, 4), Layout(0, 4, 6))
 
-SETUPS = [Setup(tier, mode, one_link, layout) for (tier, mode, one_link), layout
-          in zip(itertools.product(TIERS, MODES, (False, True)), LAYOUTS)]
-#: Behind the choice of outer headers gue is ipip: each tier, and each way to leave, once.
-SETUPS += [Setup("driver", "gue", True, Layout(1, 5, 6)),
-           Setup("generic", "gue", False, Layout(2, 2, 7, length=False))]
+#: Every site there is: where decisions are made, how packets go on, by the same link or another.
+SETUPS = {(tier, mode, one_link): Setup(tier, mode, one_link, layout)
+          for (tier, mode, one_link), layout in zip(itertools.product(TIERS, MODES, (False, True)),
+                                                    itertools.cycle(LAYOUTS))}
 
 KEY = bytes(range(0x30, 0x40))
 #: What a key changes is how a connection ID is read, so one network for each algorithm and tier
@@ -38,32 +36,112 @@ KEYED_SETUPS = [
 ]
 
 
+def spread(test: str) -> list[tuple[Setup, Family]]:
+    """Sites and families of a test: every tier with every mode once, and every pair of tier, mode,
+    link and family somewhere. Tests begin at different places, so that together they meet all."""
+    turn = zlib.crc32(test.encode())
+    found = []
+    for (t, tier), (m, mode) in itertools.product(enumerate(TIERS), enumerate(MODES)):
+        one_link, family = (t + m + turn) % 2 == 1, FAMILIES[(t + m // 2 + turn // 2) % 2]
+        found.append((SETUPS[tier, mode, one_link], family))
+    return found
+
+
+def places(test: str, keyed: bool, everywhere: bool) -> list[tuple[Setup, Family]]:
+    """The sites and families of a test with these markers."""
+    if everywhere:
+        return list(itertools.product(SETUPS.values(), FAMILIES))
+    turn = zlib.crc32(test.encode())
+    more = [(setup, FAMILIES[(number + turn) % 2]) for number, setup in enumerate(KEYED_SETUPS)]
+    return spread(test) + (more if keyed else [])
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """This folder's own marker."""
+    """This folder's own markers."""
     config.addinivalue_line("markers", "keyed: runs with encrypted connection IDs too")
+    config.addinivalue_line("markers", "everywhere: runs at every site there is, in both families")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """The sites of a test."""
-    if "shared_site" in metafunc.fixturenames:
-        keyed = next(metafunc.definition.iter_markers("keyed"), None)
-        metafunc.parametrize("shared_site", SETUPS + (KEYED_SETUPS if keyed else []), ids=str,
-                             indirect=True, scope="session")
+    """The sites of a test, with the family of the VIP and that of the servers where it asks.
+    Tests with sites of their own meet both families."""
+    names = [name for name in ("family", "outer") if name in metafunc.fixturenames]
+    if "shared_site" not in metafunc.fixturenames:
+        for name in names:
+            metafunc.parametrize(name, FAMILIES, ids=[f"{name}-v{choice}" for choice in FAMILIES])
+        return
+    names.insert(0, "shared_site")
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    params = []
+    for setup, family in places(metafunc.definition.name, "keyed" in marks, "everywhere" in marks):
+        # With nat there is no outer header.
+        outers = FAMILIES if "outer" in names and setup.mode != "nat" else (family,)
+        for outer in outers:
+            words = [str(setup)]
+            words += [f"v{family}"] if "family" in names else []
+            words += [f"outer-v{outer}"] if "outer" in names else []
+            values = {"shared_site": setup, "family": family, "outer": outer}
+            param = pytest.param(*(values[name] for name in names), id="-".join(words),
+                                 marks=[getattr(pytest.mark, setup.tier)])
+            if param not in params:
+                params.append(param)
+    metafunc.parametrize(names, params, indirect=["shared_site"])
 
 
+@pytest.hookimpl(trylast=True)  # type: ignore[misc]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say why nothing here runs without root."""
+    """One site after the other, each with all its tests; and why nothing here runs without root."""
+    own = [place for place, item in enumerate(items) if _setup(item) is not None]
+    ordered = sorted((items[place] for place in own), key=lambda item: str(_setup(item)))
+    for place, item in zip(own, ordered):
+        items[place] = item
     if os.geteuid() != 0:
         for item in items:
             if item.path.parent.name == "e2e":
                 item.add_marker(pytest.mark.skip(reason="the lab needs root: run with sudo"))
 
 
+def _setup(item: pytest.Item) -> Setup | None:
+    """The shared site that a test runs at."""
+    callspec = getattr(item, "callspec", None)
+    setup: Setup | None = callspec.params.get("shared_site") if callspec else None
+    return setup
+
+
+class Sites:
+    """The site that is up: another takes its place when a test asks for another."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._site: Site | None = None
+
+    def get(self, setup: Setup) -> Site:
+        """A site for all tests that want one like it."""
+        if self._site is None or self._site.setup != setup:
+            self.close()
+            self._site = self._stack.enter_context(open_site(setup))
+        return self._site
+
+    def close(self) -> None:
+        """Take it down."""
+        self._site = None
+        self._stack.close()
+
+
 @pytest.fixture(scope="session")
-def shared_site(request: pytest.FixtureRequest) -> Iterator[Site]:
-    """A site for all tests that want one like it."""
-    with open_site(request.param) as site:
-        yield site
+def sites() -> Iterator[Sites]:
+    """Where sites come from."""
+    found = Sites()
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+@pytest.fixture
+def shared_site(request: pytest.FixtureRequest, sites: Sites) -> Site:
+    """The site of a test as the test before it has left it."""
+    return sites.get(request.param)
 
 
 @pytest.fixture
@@ -71,10 +149,3 @@ def site(shared_site: Site) -> Site:
     """The same, with the base configuration applied, whatever the last test left."""
     shared_site.apply()
     return shared_site
-
-
-@pytest.fixture(params=FAMILIES, ids=lambda family: f"v{family}")
-def family(request: pytest.FixtureRequest) -> Family:
-    """The family of the VIP."""
-    chosen: Family = request.param
-    return chosen

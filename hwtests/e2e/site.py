@@ -17,13 +17,15 @@ from typing import Any, Iterator, Literal, Mapping, Sequence
 
 from hwtests.lab import (Bed, Certificate, CidConfig, Family, GtlsResult, Host, Loader, Process,
                          QuicServer, QuicServers)
-from hwtests.lab.bed import FAMILIES
+from hwtests.lab.bed import FAMILIES, NAT_PORT
 from hwtests.lab.servers import Event
 from hwtests.lab.waiting import Deadline
 from hwtests.oracle import quic_lb
 
 Tier = Literal["driver", "generic"]
-Mode = Literal["ipip", "l2dsr", "gue"]
+Mode = Literal["ipip", "l2dsr", "gue", "nat"]
+TIERS: tuple[Tier, ...] = ("driver", "generic")
+MODES: tuple[Mode, ...] = ("ipip", "gue", "l2dsr")
 #: Modes that need somebody at the server who takes outer headers off.
 TUNNELS: tuple[Mode, ...] = ("ipip", "gue")
 
@@ -221,28 +223,35 @@ class Site:
     def config(self, *, outer: Family = 4, servers: Sequence[str] = BASE,
                drained: Sequence[str] = (), weights: Mapping[str, int] | None = None,
                **more: Any) -> dict[str, Any]:
-        """A configuration; outer is the family of the servers' addresses."""
+        """A configuration; outer is the family of the servers' addresses, but for nat, where it
+        is the VIP's."""
         layout = self.layout
+        nat = self.setup.mode == "nat"
+        pools = {family: f"{POOL}{family}" if nat else POOL for family in FAMILIES}
 
-        def server(host: Host) -> dict[str, Any]:
+        def server(host: Host, family: Family) -> dict[str, Any]:
             entry: dict[str, Any] = {
-                "name": host.name, "address": host.address(outer),
+                "name": host.name, "address": host.address(family),
                 "server_ids": [{"config": layout.config_id, "id": layout.server_id(host.index)}]}
             if weights is not None:
                 entry["weight"] = weights[host.name]
             if host.name in drained:
                 entry["state"] = "drain"
+            if nat:
+                entry["port"] = NAT_PORT
             return entry
         return {
             "version": 1,
-            "interfaces": [{"name": self.bed.lb_interface}],
+            "interfaces": [{"name": name} for name in self.interfaces],
             "cid_configs": [layout.entry(self.bed.dir)],
             "forwarding": {"mode": self.setup.mode},
             "fallback": {"rows": 1024},
-            "pools": [{"name": POOL, "servers": [server(host) for host in self.bed.servers
-                                                 if host.name in servers]}],
+            "pools": [{"name": pool, "servers": [server(host, family if nat else outer)
+                                                 for host in self.bed.servers
+                                                 if host.name in servers]}
+                      for pool, family in {pools[f]: f for f in FAMILIES}.items()],
             "vips": [{"name": f"v{family}", "address": self.bed.vip(family),
-                      "port": self.bed.port, "pool": POOL} for family in FAMILIES],
+                      "port": self.bed.port, "pool": pools[family]} for family in FAMILIES],
             **more}
 
     def file(self, config: Mapping[str, Any]) -> Path:
@@ -261,12 +270,19 @@ class Site:
     def attach(self, tier: Tier) -> None:
         """Put the balancer on its interface, with the configuration of before."""
         config = self._applied or self.config()
-        self.loader("attach", self.bed.lb_interface, "-t", tier, "-c", self.file(config))
+        for interface in self.interfaces:
+            self.loader("attach", interface, "-t", tier, "-c", self.file(config))
         self._applied = config
 
     def detach(self) -> None:
         """Take it off."""
-        self.loader("detach", self.bed.lb_interface)
+        for interface in self.interfaces:
+            self.loader("detach", interface)
+
+    @property
+    def interfaces(self) -> list[str]:
+        """Where the balancer is: where clients come in, and with nat where answers do, too."""
+        return self.bed.lb_interfaces if self.setup.mode == "nat" else [self.bed.lb_interface]
 
     def stats(self) -> Stats:
         """The balancer's counters now."""
@@ -351,7 +367,9 @@ class Site:
         for name, seen in account.seen.items():
             assert (seen["foreign"], seen["dropped"]) == (0, 0), f"{name}: {self.strays(account)}"
         if not account.lost:
-            told = {name: account.balancer.servers[f"{POOL}/{name}"] for name in account.seen}
+            told = Counter({name: 0 for name in account.seen})
+            for name, packets in account.balancer.servers.items():
+                told[name.rpartition("/")[2]] += packets
             assert told == {name: seen["packets"] for name, seen in account.seen.items()}
         assert account.balancer.forwarded - account.lost == sum(
             seen["packets"] for seen in account.seen.values())
@@ -388,7 +406,8 @@ def check_sums(stats: Stats) -> None:
 @contextlib.contextmanager
 def open_site(setup: Setup) -> Iterator[Site]:
     """Bring a site up, and take it down in the end."""
-    with Bed(servers=len(BASE) + 1, one_link=setup.one_link, server_mtu=setup.server_mtu) as bed:
+    with Bed(servers=len(BASE) + 1, one_link=setup.one_link, server_mtu=setup.server_mtu,
+             nat=setup.mode == "nat") as bed:
         if setup.one_link:
             bed.attach_pass()
         site = Site(bed, setup)

@@ -10,11 +10,10 @@ from typing import Iterator
 import pytest
 
 from hwtests.lab import gtlsclient
-from hwtests.lab.bed import FAMILIES, Family
+from hwtests.lab.bed import Family
 from hwtests.lab.clients import require_ok
 
-from .conftest import TIERS
-from .site import Layout, Mode, Setup, Site, open_site
+from .site import TIERS, Layout, Mode, Setup, Site, open_site
 
 MTU = 1500
 #: veth and bridges let four octets more through, meant for a VLAN tag.
@@ -36,7 +35,6 @@ def narrow(request: pytest.FixtureRequest) -> Iterator[Site]:
         yield site
 
 
-@pytest.mark.parametrize("outer", FAMILIES, ids=lambda outer: f"server-v{outer}")
 def test_only_what_does_not_fit_is_lost(narrow: Site, family: Family, outer: Family) -> None:
     """The handshake's datagrams fit, and so does the upload: the client's probes for a larger
     path MTU are what is lost, but for 4in4, where they fit too. Nobody tells the client."""

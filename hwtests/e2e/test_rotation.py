@@ -17,8 +17,7 @@ from hwtests.lab.clients import finish_gtlsclient, require_ok, start_gtlsclient
 from hwtests.lab.servers import Event
 from hwtests.lab.waiting import Deadline, wait_readable
 
-from .conftest import TIERS
-from .site import POOL, Account, Layout, Setup, Site, held, open_site
+from .site import POOL, TIERS, Account, Layout, Setup, Site, held, open_site
 from .test_moving import ANSWERED, CONFIRMED
 
 HOSTS = ("s1", "s2", "s3")
@@ -131,16 +130,22 @@ class Rotation:
                 for event in account.events("cid")}
 
 
-@pytest.fixture(scope="module", params=[
-    pytest.param(Setup(tier, "ipip", tier == "driver", Layout(0, 8, 8)),
-                 marks=getattr(pytest.mark, tier), id=tier) for tier in TIERS])
+#: The turns come by at the tiers in turn: what they change is the same code in all of them.
+PLACES = {tier: Setup(tier, "ipip", tier == "driver", Layout(0, 8, 8)) for tier in TIERS}
+TURNS_AT = [pytest.param(PLACES[tier], turn, marks=getattr(pytest.mark, tier), id=f"{tier}-{turn}")
+            for number, tier in enumerate(TIERS) for turn in TURNS[number::len(TIERS)]]
+EACH = [pytest.param(setup, marks=getattr(pytest.mark, tier), id=tier)
+        for tier, setup in PLACES.items()]
+
+
+@pytest.fixture(scope="module")
 def own_site(request: pytest.FixtureRequest) -> Iterator[Site]:
     """A site whose servers read their configs from files."""
     with open_site(request.param) as site:
         yield site
 
 
-@pytest.mark.parametrize("turn", TURNS, ids=str)
+@pytest.mark.parametrize("own_site,turn", TURNS_AT, indirect=["own_site"], scope="module")
 def test_no_connection_notices(own_site: Site, turn: Turn) -> None:
     site, old, new = own_site, turn.old, turn.new
     rotation = Rotation(site, turn)
@@ -236,6 +241,7 @@ def refused(rotation: Rotation, *left: Layout) -> None:
     assert rotation.shown(rotation.turn.old)["state"] == "retiring"
 
 
+@pytest.mark.parametrize("own_site", EACH, indirect=True, scope="module")
 def test_migration_in_the_middle_of_a_rotation(own_site: Site) -> None:
     """A connection of the old config moves to another address after its server was switched, and
     gets connection IDs of the new one, of the same length, which lead to the same server."""

@@ -27,7 +27,7 @@ def one_server(site: Site, account: Account, client: GtlsResult) -> str:
     return home
 
 
-@pytest.mark.parametrize("outer", FAMILIES, ids=lambda outer: f"server-v{outer}")
+@pytest.mark.everywhere
 def test_download(site: Site, family: Family, outer: Family) -> None:
     """With ipip this is 4in4, 4in6, 6in4 and 6in6."""
     site.apply(outer=outer)

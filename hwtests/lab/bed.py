@@ -32,6 +32,8 @@ Family = Literal[4, 6]
 FAMILIES: tuple[Family, Family] = (4, 6)
 
 PORT = 4433
+#: Where servers listen that do not have the VIP.
+NAT_PORT = 8443
 VIP4 = "203.0.113.80"
 VIP6 = "2001:db8:80::80"
 #: Further addresses of the client, for address rebinding: client4(0) is the first.
@@ -64,6 +66,8 @@ class Plan:
     static_neighbours: bool = False
     #: Let the balancer's kernel forward (needed for the way back, and for XDP_PASS).
     forwarding: bool = True
+    #: Servers know nothing of the VIP: they listen at their own addresses, on NAT_PORT.
+    nat: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,24 @@ class Host:
         return self.address4 if family == 4 else self.address6
 
 
-def _mac(net: int, host: int) -> str:
+@dataclass(frozen=True)
+class End:
+    """One end of a link."""
+
+    node: Node
+    name: str
+    mac: str
+    mtu: int
+
+
+def pair(end: End, peer: End) -> str:
+    """What iproute2 is told to make a link."""
+    return (f"link add {end.name} address {end.mac} mtu {end.mtu} netns {end.node.inner_pid} "
+            f"type veth peer name {peer.name} address {peer.mac} mtu {peer.mtu} "
+            f"netns {peer.node.inner_pid}")
+
+
+def link_address(net: int, host: int) -> str:
     """A locally administered link address: fixed, so that tests can state whole frames."""
     return f"02:00:00:{net >> 8:02x}:{net & 0xff:02x}:{host:02x}"
 
@@ -111,13 +132,13 @@ class Bed:
     servers: list[Host]
 
     client_interface = "c0"
-    client_mac = _mac(0, 2)
+    client_mac = link_address(0, 2)
     lb_interface = "lb0"
-    lb_mac = _mac(0, 1)
+    lb_mac = link_address(0, 1)
 
     def __init__(self, plan: Plan | None = None, *, servers: int | None = None,
                  one_link: bool | None = None, server_mtu: int | None = None,
-                 static_neighbours: bool | None = None) -> None:
+                 static_neighbours: bool | None = None, nat: bool | None = None) -> None:
         base = plan or Plan()
         self.plan = Plan(
             servers=base.servers if servers is None else servers,
@@ -125,7 +146,7 @@ class Bed:
             server_mtu=base.server_mtu if server_mtu is None else server_mtu,
             static_neighbours=(base.static_neighbours if static_neighbours is None
                                else static_neighbours),
-            forwarding=base.forwarding)
+            forwarding=base.forwarding, nat=base.nat if nat is None else nat)
         if not 1 <= self.plan.servers <= MAX_SERVERS:
             raise LabError(f"a bed has 1 to {MAX_SERVERS} servers, not {self.plan.servers}")
         self._cell: Cell | None = None
@@ -149,9 +170,19 @@ class Bed:
         return [self.client, self.lb, *switch, *(host.node for host in self.servers)]
 
     @property
+    def balancers(self) -> list[Node]:
+        """The balancers' machines."""
+        return [self.lb]
+
+    @property
     def lb_interfaces(self) -> list[str]:
         """Every interface of the balancer, the client's side first."""
         return list(dict.fromkeys([self.lb_interface, *(h.lb_interface for h in self.servers)]))
+
+    def endpoints(self, host: Host) -> list[tuple[str, int]]:
+        """Where a server listens, an address of each family."""
+        return [(host.address(family), NAT_PORT) if self.plan.nat else (self.vip(family), self.port)
+                for family in FAMILIES]
 
     def vip(self, family: Family) -> str:
         """The virtual address."""
@@ -195,45 +226,42 @@ class Bed:
         for k in range(1, self.plan.servers + 1):
             one = self.plan.one_link
             self.servers.append(Host(
-                index=k, node=Node(self.cell, f"s{k}"), interface="eth0", mac=_mac(k, 2),
+                index=k, node=Node(self.cell, f"s{k}"), interface="eth0", mac=link_address(k, 2),
                 address4=f"10.2.{k}.2", address6=f"fd00:2:{k:x}::2",
                 lb_interface=self.lb_interface if one else f"lbs{k}",
-                lb_mac=self.lb_mac if one else _mac(k, 1),
+                lb_mac=self.lb_mac if one else link_address(k, 1),
                 lb_address4=f"10.2.{k}.1", lb_address6=f"fd00:2:{k:x}::1"))
 
     def _make_links(self) -> None:
         """Make all veth pairs at their places, never passing through the host's namespace."""
-        def pair(node: Node, name: str, mac: str, mtu: int,
-                 peer: Node, peer_name: str, peer_mac: str, peer_mtu: int) -> str:
-            return (f"link add {name} address {mac} mtu {mtu} netns {node.inner_pid} type veth "
-                    f"peer name {peer_name} address {peer_mac} mtu {peer_mtu} "
-                    f"netns {peer.inner_pid}")
-
         mtu = self.plan.server_mtu
         lines: list[str] = []
         if self.switch is None:
-            lines.append(pair(self.lb, self.lb_interface, self.lb_mac, 1500,
-                              self.client, self.client_interface, self.client_mac, 1500))
+            lines.append(pair(End(self.lb, self.lb_interface, self.lb_mac, 1500),
+                              End(self.client, self.client_interface, self.client_mac, 1500)))
             for h in self.servers:
-                lines.append(pair(self.lb, h.lb_interface, h.lb_mac, mtu,
-                                  h.node, h.interface, h.mac, mtu))
+                lines.append(pair(End(self.lb, h.lb_interface, h.lb_mac, mtu),
+                                  End(h.node, h.interface, h.mac, mtu)))
         else:
-            # The client's MTU is 1500 in both plans; its port must take what the bridge takes.
-            ends = [(self.lb, self.lb_interface, self.lb_mac, mtu),
-                    (self.client, self.client_interface, self.client_mac, 1500)]
-            ends += [(h.node, h.interface, h.mac, mtu) for h in self.servers]
-            for port, (node, name, mac, own) in enumerate(ends, start=1):
-                lines.append(pair(node, name, mac, own, self.switch, f"p-{node.name}",
-                                  _mac(0xff00, port), max(mtu, 1500)))
+            for port, end in enumerate(self._bridged(), start=1):
+                lines.append(pair(end, End(self.switch, f"p-{end.node.name}",
+                                           link_address(0xff00, port), max(mtu, 1500))))
         # Run in the cell's own namespace, which has no interface but lo: older kernels look for a
         # name that is taken where the command runs, not where the interface is to be.
         self.cell.run(["ip", "-batch", "-"], input="\n".join(lines) + "\n")
         if self.switch is not None:
             self.switch.ip(
                 "link add br0 type bridge stp_state 0 mcast_snooping 0 forward_delay 0",
-                *(f"link set p-{node.name} master br0 up"
-                  for node in (self.lb, self.client, *(h.node for h in self.servers))),
+                *(f"link set p-{end.node.name} master br0 up" for end in self._bridged()),
                 "link set br0 up")
+
+    def _bridged(self) -> list[End]:
+        """What hangs on the bridge of the one-link plan. The client's MTU is 1500 in both plans;
+        its port must take what the bridge takes."""
+        mtu = self.plan.server_mtu
+        return [End(self.lb, self.lb_interface, self.lb_mac, mtu),
+                End(self.client, self.client_interface, self.client_mac, 1500),
+                *(End(h.node, h.interface, h.mac, mtu) for h in self.servers)]
 
     def _configure_client(self) -> None:
         lines = [f"link set {self.client_interface} up"]
@@ -271,12 +299,12 @@ class Bed:
         neighbours = [f"neigh replace {address} lladdr {h.lb_mac} nud permanent dev {h.interface}"
                       for address in (h.lb_address4, h.lb_address6)
                       if self.plan.static_neighbours]
+        vips = [] if self.plan.nat else [f"addr add {self.vip4}/32 dev lo",
+                                         f"addr add {self.vip6}/128 dev lo nodad"]
         h.node.ip(f"link set {h.interface} up",
                   f"addr add {h.address4}/24 dev {h.interface}",
                   f"addr add {h.address6}/64 dev {h.interface} nodad",
-                  f"addr add {self.vip4}/32 dev lo",
-                  f"addr add {self.vip6}/128 dev lo nodad",
-                  *neighbours,
+                  *vips, *neighbours,
                   f"route add default via {h.lb_address4}",
                   f"route add default via {h.lb_address6}")
         # The VIP must be neither answered for nor announced by ARP: on the one link all servers
@@ -291,8 +319,11 @@ class Bed:
         # The redirect trap. A frame redirected into a veth is handed to NAPI at the far end,
         # which veth runs only with an XDP program there or with GRO on; else it is lost and no
         # counter of the sender says so.
+        # With nat both hold for the way back, too: answers are rewritten, and leave for the client.
         for h in self.servers:
-            h.node.ethtool(h.interface, gro="on")
+            h.node.ethtool(h.interface, gro="on", **({"tx": "off"} if self.plan.nat else {}))
+        if self.plan.nat:
+            self.client.ethtool(self.client_interface, gro="on")
 
     def attach_pass(self) -> None:
         """Put a pass program on the peer of each interface of the balancer, where XDP_TX needs it.
@@ -304,7 +335,8 @@ class Bed:
         """
         obj = pass_object()
         if self.switch is not None:
-            attach_xdp(self.switch, "p-lb", obj)
+            for node in self.balancers:
+                attach_xdp(self.switch, f"p-{node.name}", obj)
             return
         attach_xdp(self.client, self.client_interface, obj)
         for h in self.servers:

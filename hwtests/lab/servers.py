@@ -40,7 +40,7 @@ class CidConfig:
 
 
 class QuicServer:
-    """One server process on the VIP, both families, with its events."""
+    """One server process on the VIP or behind it, both families, with its events."""
 
     def __init__(self, bed: Bed, host: Host, certificate: Certificate, cid: CidConfig, *,
                  retry: bool = False, idle_timeout: float | None = None,
@@ -52,9 +52,11 @@ class QuicServer:
         self.log = (log_dir or bed.dir) / f"{self.name}.jsonl"
         self.log.write_text("")
         argv: list[str | Path] = [
-                built("quic-server"), "--listen", f"{bed.vip4}:{bed.port}",
-                "--listen", f"[{bed.vip6}]:{bed.port}", "--cert", certificate.cert,
-                "--key", certificate.key, "--secret-file", certificate.secret,
+                built("quic-server"),
+                *(word for address, port in bed.endpoints(host) for word in (
+                    "--listen", f"[{address}]:{port}" if ":" in address else f"{address}:{port}")),
+                "--cert", certificate.cert, "--key", certificate.key,
+                "--secret-file", certificate.secret,
                 "--name", self.name, "--log", self.log, *cid.arguments(),
                 *(["--retry"] if retry else []),
                 *([] if idle_timeout is None else ["--idle-timeout", f"{idle_timeout:g}"]),
@@ -206,17 +208,18 @@ class QuicServers:
 
 def gtlsserver(bed: Bed, host: Host, certificate: Certificate, *, root: Path | None = None,
                options: Sequence[str] = (), log_dir: Path | None = None) -> Process:
-    """Start ngtcp2's own server on the VIP, both families: its CIDs are random, 18 bytes long,
-    and mean nothing to a balancer. It serves the files below root (default: the bed's own
+    """Start ngtcp2's own server where servers listen, both families: its CIDs are random, 18 bytes
+    long, and mean nothing to a balancer. It serves the files below root (default: the bed's own
     directory, as a rule without an index.html). It logs every packet to its stderr.
     """
     require_commands({"gtlsserver": "ngtcp2-server"})
+    [port] = {port for _, port in bed.endpoints(host)}
     process = Process(host.node, ["gtlsserver", "--no-quic-dump", "--no-http-dump",
-                                  f"--htdocs={root or bed.dir}", *options, "*", str(bed.port),
+                                  f"--htdocs={root or bed.dir}", *options, "*", str(port),
                                   certificate.key, certificate.cert],
                       name=f"{host.name}-gtlsserver", log_dir=log_dir)
     try:
-        process.wait_udp(bed.port)
+        process.wait_udp(port)
     except BaseException:
         process.close()
         raise
