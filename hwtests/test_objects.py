@@ -21,7 +21,7 @@ from hwtests.oracle.plan import CID_OCTETS, KEY_OCTETS, TREE
 from hwtests.oracle.program import MapInfo, Program
 
 TIERS = ("driver", "generic", "offload")
-OBJECTS = (*TIERS, "stack", "decap")
+OBJECTS = (*TIERS, "ingress", "decap")
 COMPILERS = ("clang-14", "clang-16", "clang-19")
 
 HASH, ARRAY, PERCPU_ARRAY = 1, 2, 6
@@ -113,7 +113,7 @@ def test_shared_maps_have_one_layout(objects: Any) -> None:
         assert maps["offload"][name] == maps["driver"][name], name
     assert set(maps["driver"]) - set(maps["offload"]) == HOST_MAPS
     assert set(maps["offload"]) - set(maps["driver"]) == CARD_MAPS
-    stack = Btf(objects("clang-14", "stack")).maps()
+    stack = Btf(objects("clang-14", "ingress")).maps()
     for name in set(stack) & set(maps["driver"]):
         assert stack[name] == maps["driver"][name], name
 

@@ -23,7 +23,7 @@ LOADER = TREE / "loader"
 MAY_INCLUDE = {
     "bpf/*": "batch.c clock.c conns.c counts.c decap.c device.[ch] dispatcher.h hook.c log.c "
              "maps.c known.c object.[ch] pins.c probe.c probe_offload.c recount.c rotation.c "
-             "seen.c stack.c stacked.c stats.c sync.[ch] trace.c view.c cmd_status.c",
+             "seen.c stack.c stacked.c stats.c stats_stack.c sync.[ch] trace.c view.c cmd_status.c",
     "xdp/*": "dispatcher.c log.c",
     "libmnl/*": "nexthop*.c nic.c stack.c way.[ch]",
     "pcap/*": "cmd_trace.c",

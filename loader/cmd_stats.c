@@ -28,10 +28,8 @@ static const struct section {
 	const char *name;
 	enum stats_kind kind;
 } sections[] = {
-	{ "server", STATS_SERVERS },
-	{ "vip", STATS_VIPS },
-	{ "config", STATS_CONFIGS },
-	{ "reason", STATS_REASONS },
+	{ "server", STATS_SERVERS }, { "vip", STATS_VIPS },	  { "config", STATS_CONFIGS },
+	{ "reason", STATS_REASONS }, { "stack", STATS_STACK_IN },
 };
 
 #define N_SECTIONS (sizeof(sections) / sizeof(sections[0]))
@@ -41,22 +39,30 @@ struct pair {
 	const struct stats *before, *now;
 };
 
+static const char *rate_text(const struct pair *pair, const struct stats_tier *tier,
+			     enum stats_kind kind, uint32_t index, char *text)
+{
+	text[0] = '\0';
+	if (!pair->before)
+		return text;
+	out_count(
+		text,
+		(unsigned long long)(stats_rate(pair->before, pair->now, tier, kind, index) + 0.5));
+	return strcat(text, "/s");
+}
+
 static void item_row(struct out_table *table, const struct pair *pair,
 		     const struct stats_tier *tier, enum stats_kind kind, uint32_t index)
 {
 	uint32_t n;
 	const struct stats_item *item = &stats_items(tier, kind, &n)[index];
-	double rate = stats_rate(pair->before, pair->now, tier, kind, index);
 	const char *note = kind == STATS_REASONS ? names_reason_help(index) : "";
-	char packets[16], octets[16], each[20] = "";
-	const char *cells[] = { item->name, packets, octets, each, note };
+	char packets[16], octets[16], each[20];
+	const char *cells[] = { item->name, packets, octets,
+				rate_text(pair, tier, kind, index, each), note };
 
 	out_count(packets, item->count.packets);
 	out_octets(octets, item->count.octets);
-	if (pair->before) {
-		out_count(each, (unsigned long long)(rate + 0.5));
-		strcat(each, "/s");
-	}
 	out_table_row(table, item->count.packets || kind != STATS_REASONS ? OUT_PLAIN : OUT_DIM,
 		      cells);
 }
@@ -84,6 +90,35 @@ static void print_items(const char *heading, const struct pair *pair, const stru
 	out_text("\n");
 }
 
+/* What the TC programs saw come up to the host's stack, or leave it. */
+static void print_stack(const struct pair *pair, const struct stats_tier *tier,
+			enum stats_kind kind, bool all)
+{
+	bool in = kind == STATS_STACK_IN;
+	const char *headings[] = {
+		in ? "stack, in" : "stack, out",	  ">packets", ">octets", ">rate",
+		in ? ">to user space" : ">from a server", ">dropped"
+	};
+	struct out_table *table = out_table_begin(6, headings);
+	uint32_t n;
+	const struct stats_item *items = stats_items(tier, kind, &n);
+
+	for (uint32_t i = 0; i < n; i++) {
+		char packets[16], octets[16], each[20], redirects[16], drops[16];
+		const char *cells[] = { items[i].name,
+					out_count(packets, items[i].count.packets),
+					out_octets(octets, items[i].count.octets),
+					rate_text(pair, tier, kind, i, each),
+					out_count(redirects, items[i].redirects),
+					out_count(drops, items[i].drops) };
+
+		if (all || !i || items[i].count.packets)
+			out_table_row(table, items[i].drops ? OUT_WARN : OUT_PLAIN, cells);
+	}
+	out_table_end(table);
+	out_text("\n");
+}
+
 static bool wants(const struct options *options, const char *section)
 {
 	return !options->by || !strcmp(options->by, section);
@@ -98,17 +133,12 @@ static void print_tier(const struct options *options, const struct pair *pair,
 		 tiers[tier->tier].name, tier->generation, out_count(packets, tier->total.packets),
 		 out_octets(octets, tier->total.octets));
 	for (size_t i = 0; i < N_SECTIONS; i++)
-		if (wants(options, sections[i].name))
+		if (sections[i].kind != STATS_STACK_IN && wants(options, sections[i].name))
 			print_items(sections[i].name, pair, tier, sections[i].kind,
 				    options->all || sections[i].kind != STATS_REASONS);
-	if (tier->has_stack && wants(options, "reason")) {
-		struct lb_count vips = {};
-
-		for (uint32_t i = 0; i < tier->n_vips; i++)
-			vips.packets += tier->vips[i].stack.packets;
-		out_text("reached the host stack: %llu for a VIP, %llu for none\n\n",
-			 (unsigned long long)vips.packets,
-			 (unsigned long long)tier->stack_other.packets);
+	if (tier->n_stack[LB_EGRESS] && wants(options, "stack")) {
+		print_stack(pair, tier, STATS_STACK_IN, options->all);
+		print_stack(pair, tier, STATS_STACK_OUT, options->all);
 	}
 }
 
@@ -233,7 +263,7 @@ static int run(const struct cli_common *common, const void *opaque, int argc, ch
 	for (size_t i = 0; i < N_SECTIONS; i++)
 		known = known || !strcmp(options->by, sections[i].name);
 	if (!known)
-		return out_usage(options->by, "--by takes server, vip, config or reason");
+		return out_usage(options->by, "--by takes server, vip, config, reason or stack");
 	if (options->interval > INTERVAL_MAX) {
 		snprintf(text, sizeof(text), "%ld", options->interval);
 		return out_usage(text, "--interval takes 1 to 86400 seconds");
@@ -249,18 +279,20 @@ static const struct cli_option option_table[] = {
 	{ 'n', "count", CLI_NUMBER, offsetof(struct options, count), "N",
 	  "stop after N views, which implies -w" },
 	{ 0, "by", CLI_STRING, offsetof(struct options, by), "WHAT",
-	  "only server, vip, config or reason" },
-	{ 'a', "all", CLI_FLAG, offsetof(struct options, all), NULL, "reasons that are zero too" },
+	  "only server, vip, config, reason or stack" },
+	{ 'a', "all", CLI_FLAG, offsetof(struct options, all), NULL,
+	  "reasons, and lines of the stack, that are zero too" },
 	{ 0, NULL, CLI_FLAG, 0, NULL, NULL },
 };
 
 const struct cli_command cmd_stats = {
 	.name = "stats",
 	.arguments = "[IFACE]",
-	.summary = "packets and octets by server, VIP, config and reason",
+	.summary = "packets and octets by server, VIP, config and reason, and of the stack",
 	.details =
 		"Each packet a tier saw counts under exactly one reason (loader help reasons), so the\n"
-		"reasons add up to the packets.",
+		"reasons add up to the packets. What came up to the host's stack on the interface and\n"
+		"what left by it is counted apart, by VIP.",
 	.options = option_table,
 	.options_size = sizeof(struct options),
 	.max_arguments = 1,

@@ -14,23 +14,19 @@ static uint32_t copies(bool percpu)
 	return percpu ? (uint32_t)libbpf_num_possible_cpus() : 1;
 }
 
-static void add_up(struct lb_count *counts, const struct lb_count *values, uint32_t n,
-		   uint32_t each)
+static void add_up(uint64_t *sums, const uint64_t *values, size_t words, uint32_t each)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		counts[i] = (struct lb_count){};
-		for (uint32_t j = 0; j < each; j++) {
-			counts[i].packets += values[i * each + j].packets;
-			counts[i].octets += values[i * each + j].octets;
-		}
-	}
+	memset(sums, 0, words * sizeof(*sums));
+	for (uint32_t i = 0; i < each; i++)
+		for (size_t j = 0; j < words; j++)
+			sums[j] += values[i * words + j];
 }
 
-/* Per-CPU arrays know batches from 5.13 on, a card's maps never. */
-static int read_singly(int fd, uint32_t n, struct lb_count *values, uint32_t each)
+/* Per-CPU arrays know batches from 5.13 on, a card's maps never. size: of an entry, all its copies. */
+static int read_singly(int fd, uint32_t n, char *values, size_t size)
 {
 	for (uint32_t i = 0; i < n; i++)
-		if (bpf_map_lookup_elem(fd, &i, values + i * each))
+		if (bpf_map_lookup_elem(fd, &i, values + i * size))
 			return -errno;
 	return 0;
 }
@@ -46,10 +42,11 @@ static uint32_t held(int fd, uint32_t n)
 		       info.max_entries;
 }
 
-int sync_counts(int fd, bool percpu, uint32_t all, struct lb_count *counts)
+int sync_words(int fd, bool percpu, uint32_t all, size_t words, uint64_t *sums)
 {
 	uint32_t each = copies(percpu), n = held(fd, all), got = n, next;
-	struct lb_count *values = calloc((size_t)n * each + 1, sizeof(*values));
+	size_t entry = words * each; /* in words */
+	uint64_t *values = calloc(n * entry + 1, sizeof(*values));
 	uint32_t *keys = calloc(n + 1, sizeof(*keys));
 	int err = 0;
 
@@ -58,14 +55,19 @@ int sync_counts(int fd, bool percpu, uint32_t all, struct lb_count *counts)
 	else if ((bpf_map_lookup_batch(fd, NULL, &next, keys, values, &got, NULL) &&
 		  errno != ENOENT) ||
 		 got < n)
-		err = read_singly(fd, n, values, each);
-	if (!err) {
-		add_up(counts, values, n, each);
-		memset(counts + n, 0, (all - n) * sizeof(*counts));
-	}
+		err = read_singly(fd, n, (char *)values, entry * sizeof(*values));
+	for (uint32_t i = 0; !err && i < n; i++)
+		add_up(sums + i * words, values + i * entry, words, each);
+	if (!err)
+		memset(sums + n * words, 0, (all - n) * words * sizeof(*sums));
 	free(keys);
 	free(values);
 	return err;
+}
+
+int sync_counts(int fd, bool percpu, uint32_t all, struct lb_count *counts)
+{
+	return sync_words(fd, percpu, all, sizeof(*counts) / sizeof(uint64_t), (uint64_t *)counts);
 }
 
 int sync_zero_counts(int fd, bool percpu, uint32_t index)

@@ -106,7 +106,7 @@ uint32_t map_set_entries(const char *map, const struct plan_sizes *sizes)
 		{ LB_MAP_VIP_STATS, sizes->vips + 1 },
 		{ LB_MAP_SERVER_STATS, sizes->servers },
 		{ LB_MAP_CID_STATS, LB_CID_INDEX(sizes->pools + 1, 0) },
-		{ LB_MAP_STACK_STATS, sizes->vips + 1 },
+		{ LB_MAP_STACK_STATS, LB_STACK_VIP(LB_INGRESS, sizes->vips + 1) + sizes->servers },
 		{ LB_MAP_CONN, sizes->known_cids },
 		{ LB_MAP_ADDRESS, 2 * sizes->address_buckets },
 		{ LB_MAP_VIP_ADDRESS, 2 * (sizes->vips + 1) },

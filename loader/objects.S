@@ -12,6 +12,6 @@ object_\name\()_end:
 	object offload
 	object driver
 	object generic
-	object stack
+	object ingress
 	object decap
 	.section .note.GNU-stack, "", @progbits

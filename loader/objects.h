@@ -10,7 +10,7 @@
 OBJECT(offload);
 OBJECT(driver);
 OBJECT(generic);
-OBJECT(stack);
+OBJECT(ingress);
 OBJECT(decap);
 #undef OBJECT
 /* As numbers: to C the two symbols are different objects, which have no distance. */

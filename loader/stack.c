@@ -47,7 +47,7 @@ static bool is_ours(uint32_t id, uint32_t pinned)
 	if (fd < 0)
 		return false;
 	close(fd);
-	return !strcmp(program.name, LB_PROG_STACK);
+	return !strcmp(program.name, LB_PROG_INGRESS);
 }
 
 /* The priority of our filter, 0 if it is not there. */
@@ -80,34 +80,35 @@ static int stack_reason(const char *interface, const char *stage, int error, str
 	return -error;
 }
 
-/* The counters of before, if they are as many. */
-static void keep_counters(struct bpf_map *stats, const struct pin_path *folder)
+/* A map of before, if it is as large: counters go on, and who reads the ring need not look again. */
+static void keep_map(struct bpf_map *map, const struct pin_path *folder)
 {
-	struct pin_path path = pins_in(folder, LB_MAP_STACK_STATS);
+	struct pin_path path = pins_in(folder, bpf_map__name(map));
 	struct bpf_map_info info = {};
-	__u32 length = sizeof(info);
+	__u32 length = sizeof(info), entries = bpf_map__max_entries(map);
 	int fd = bpf_obj_get(path.text);
 
 	if (fd < 0)
 		return;
+	/* hand_map has as many entries as there are CPUs, which libbpf sees to. */
 	if (!bpf_obj_get_info_by_fd(fd, &info, &length) &&
-	    info.max_entries == bpf_map__max_entries(stats) &&
-	    info.value_size == bpf_map__value_size(stats) && info.type == bpf_map__type(stats))
-		bpf_map__reuse_fd(stats, fd);
+	    (!entries || info.max_entries == entries) &&
+	    info.value_size == bpf_map__value_size(map) && info.type == bpf_map__type(map))
+		bpf_map__reuse_fd(map, fd);
 	close(fd);
 }
 
 static int load(const char *interface, const struct map_set *maps, struct bpf_object **object,
 		struct reason *reason)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = LB_PROG_STACK);
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = LB_PROG_INGRESS);
 	const struct {
 		const char *name;
 		int fd;
 	} shared[] = {
-		{ LB_MAP_META, maps->meta },
-		{ LB_MAP_GENERATION, maps->generation },
-		{ LB_MAP_VIP, maps->vip },
+		{ LB_MAP_META, maps->meta },	   { LB_MAP_GENERATION, maps->generation },
+		{ LB_MAP_VIP, maps->vip },	   { LB_MAP_SETTING, maps->setting },
+		{ LB_MAP_ADDRESS, maps->address }, { LB_MAP_VIP_ADDRESS, maps->vip_address },
 	};
 	struct pin_path folder = pins_folder(interface, PINS_STACK);
 	struct bpf_map *stats;
@@ -115,7 +116,7 @@ static int load(const char *interface, const struct map_set *maps, struct bpf_ob
 	size_t i;
 
 	log_forget_kernel();
-	*object = bpf_object__open_mem(object_stack, OBJECT_SIZE(stack), &opts);
+	*object = bpf_object__open_mem(object_ingress, OBJECT_SIZE(ingress), &opts);
 	if (!*object)
 		return stack_reason(interface, "object", errno, reason);
 	for (i = 0; i < sizeof(shared) / sizeof(shared[0]) && !error; i++)
@@ -123,9 +124,11 @@ static int load(const char *interface, const struct map_set *maps, struct bpf_ob
 					  shared[i].fd);
 	stats = bpf_object__find_map_by_name(*object, LB_MAP_STACK_STATS);
 	if (!error)
-		error = bpf_map__set_max_entries(stats, maps->sizes.vips + 1);
+		error = bpf_map__set_max_entries(stats,
+						 map_set_entries(LB_MAP_STACK_STATS, &maps->sizes));
 	if (!error) {
-		keep_counters(stats, &folder);
+		keep_map(stats, &folder);
+		keep_map(bpf_object__find_map_by_name(*object, LB_MAP_HAND), &folder);
 		error = bpf_object__load(*object);
 	}
 	if (!error)
@@ -273,6 +276,7 @@ static const struct {
 	const char *name, *fresh;
 } pinned[] = {
 	{ LB_MAP_STACK_STATS, "new-" LB_MAP_STACK_STATS },
+	{ LB_MAP_HAND, "new-" LB_MAP_HAND },
 	{ PINS_PROGRAM, "new-" PINS_PROGRAM },
 };
 
@@ -290,7 +294,8 @@ static int pin_fresh(const struct pin_path *folder, const struct bpf_object *obj
 {
 	const int fds[] = {
 		bpf_object__find_map_fd_by_name(object, LB_MAP_STACK_STATS),
-		bpf_program__fd(bpf_object__find_program_by_name(object, LB_PROG_STACK)),
+		bpf_object__find_map_fd_by_name(object, LB_MAP_HAND),
+		bpf_program__fd(bpf_object__find_program_by_name(object, LB_PROG_INGRESS)),
 	};
 	int error = pins_make(folder, reason);
 
@@ -338,7 +343,7 @@ int stack_attach(const char *interface, uint32_t ifindex, const struct map_set *
 	if (!error)
 		error = put_filter(
 			interface, ifindex,
-			bpf_program__fd(bpf_object__find_program_by_name(object, LB_PROG_STACK)),
+			bpf_program__fd(bpf_object__find_program_by_name(object, LB_PROG_INGRESS)),
 			reason);
 	if (!error)
 		move_fresh(&folder);

@@ -43,7 +43,7 @@ static int read_reasons(const struct map_set *maps, struct stats_tier *tier)
 	return err;
 }
 
-static uint32_t number_of(const json_t *numbers, const char *kind, const char *name, uint32_t n)
+uint32_t stats_number(const json_t *numbers, const char *kind, const char *name, uint32_t n)
 {
 	json_int_t number =
 		json_integer_value(json_object_get(json_object_get(numbers, kind), name));
@@ -70,28 +70,16 @@ static int read_servers(const struct map_set *maps, const struct config *config,
 		snprintf(item->name, sizeof(item->name), "%s/%s", config->pools[pool].name,
 			 server->name);
 		item->count =
-			counts[number_of(numbers, "servers", item->name, maps->sizes.servers)];
+			counts[stats_number(numbers, "servers", item->name, maps->sizes.servers)];
 	}
 	free(counts);
-	return err;
-}
-
-static int read_stack(const char *interface, uint32_t n, struct lb_count **counts)
-{
-	struct pin_path folder = pins_folder(interface, PINS_STACK);
-	int fd = bpf_obj_get(pins_in(&folder, LB_MAP_STACK_STATS).text), err;
-
-	if (fd < 0)
-		return -ENOENT;
-	err = read_counts(fd, true, n, counts);
-	close(fd);
 	return err;
 }
 
 static int read_vips(const struct map_set *maps, const struct config *config, const json_t *numbers,
 		     struct stats_tier *tier)
 {
-	struct lb_count *counts = NULL, *stack = NULL;
+	struct lb_count *counts = NULL;
 	uint32_t n = maps->sizes.vips + 1;
 	int err = read_counts(maps->vip_stats, maps->percpu, n, &counts);
 
@@ -99,20 +87,12 @@ static int read_vips(const struct map_set *maps, const struct config *config, co
 	tier->vips = calloc(tier->n_vips + 1, sizeof(*tier->vips));
 	if (!err && !tier->vips)
 		err = -ENOMEM;
-	/* A card's tier has no stack below it but the host tier's, which tells of it. */
-	tier->has_stack = tier->tier != TIER_OFFLOAD && !read_stack(tier->interface, n, &stack);
-	if (tier->has_stack)
-		tier->stack_other = stack[0];
 	for (uint32_t i = 0; !err && i < tier->n_vips; i++) {
 		struct stats_item *item = &tier->vips[i];
-		uint32_t number = number_of(numbers, "vips", config->vips[i].name, n);
 
 		snprintf(item->name, sizeof(item->name), "%s", config->vips[i].name);
-		item->count = counts[number];
-		if (tier->has_stack && number)
-			item->stack = stack[number];
+		item->count = counts[stats_number(numbers, "vips", item->name, n)];
 	}
-	free(stack);
 	free(counts);
 	return err;
 }
@@ -181,6 +161,9 @@ static int read_tier(const struct attachment *attachment, struct stats_tier *tie
 		err = read_servers(maps, config, numbers, tier);
 	if (!err && config)
 		err = read_configs(maps, config, numbers, tier);
+	/* A card's tier has no stack below it but the host tier's, which tells of it. */
+	if (!err && config && tier->tier != TIER_OFFLOAD)
+		err = stats_read_stack(maps, config, numbers, tier);
 	tier->known = conns_count(maps);
 	tier->known_room = maps->sizes.known_cids;
 	json_decref(numbers);
@@ -228,6 +211,8 @@ void stats_free(struct stats *stats)
 		free(stats->tiers[i].vips);
 		free(stats->tiers[i].servers);
 		free(stats->tiers[i].configs);
+		free(stats->tiers[i].stack[LB_INGRESS]);
+		free(stats->tiers[i].stack[LB_EGRESS]);
 	}
 	free(stats->tiers);
 	free(stats);
@@ -246,6 +231,12 @@ const struct stats_item *stats_items(const struct stats_tier *tier, enum stats_k
 	case STATS_CONFIGS:
 		*n = tier->n_configs;
 		return tier->configs;
+	case STATS_STACK_IN:
+		*n = tier->n_stack[LB_INGRESS];
+		return tier->stack[LB_INGRESS];
+	case STATS_STACK_OUT:
+		*n = tier->n_stack[LB_EGRESS];
+		return tier->stack[LB_EGRESS];
 	default:
 		*n = LB_REASON_COUNT;
 		return tier->reasons;
@@ -290,17 +281,12 @@ static json_t *count_json(const struct lb_count *count)
 			 (json_int_t)count->octets);
 }
 
-static json_t *items_json(const struct stats_item *items, uint32_t n, bool with_stack)
+static json_t *items_json(const struct stats_item *items, uint32_t n)
 {
 	json_t *object = json_object();
 
-	for (uint32_t i = 0; i < n; i++) {
-		json_t *item = count_json(&items[i].count);
-
-		if (with_stack)
-			json_object_set_new(item, "stack", count_json(&items[i].stack));
-		json_object_set_new(object, items[i].name, item);
-	}
+	for (uint32_t i = 0; i < n; i++)
+		json_object_set_new(object, items[i].name, count_json(&items[i].count));
 	return object;
 }
 
@@ -409,12 +395,10 @@ json_t *stats_json(const struct stats *stats)
 				  tier->interface, "tier", tiers[tier->tier].name, "generation",
 				  (json_int_t)tier->generation, "total", count_json(&tier->total),
 				  "reasons", reasons_json(tier), "vips",
-				  items_json(tier->vips, tier->n_vips, tier->has_stack), "servers",
-				  items_json(tier->servers, tier->n_servers, false), "configs",
-				  items_json(tier->configs, tier->n_configs, false), "stack",
-				  tier->has_stack ? json_pack("{s:o}", "other",
-							      count_json(&tier->stack_other)) :
-						    json_null()));
+				  items_json(tier->vips, tier->n_vips), "servers",
+				  items_json(tier->servers, tier->n_servers), "configs",
+				  items_json(tier->configs, tier->n_configs), "stack",
+				  stats_stack_json(tier)));
 	}
 	return json_pack("{s:s, s:f, s:o, s:o}", "schema", "shunt/stats/1", "time", stats->time,
 			 "tiers", list, "offloaded", shares_json(stats));

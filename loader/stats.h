@@ -11,7 +11,7 @@
 struct stats_item {
 	char name[2 * CONFIG_NAME_MAX + 2];
 	struct lb_count count; /* packets and octets that the XDP tier forwarded or passed */
-	struct lb_count stack; /* VIPs: what reached the host stack */
+	uint64_t drops, redirects; /* of the stack's items */
 };
 
 /* One tier on one interface. */
@@ -19,15 +19,19 @@ struct stats_tier {
 	char interface[16];
 	enum tier tier;
 	uint32_t generation;
-	bool has_stack;
 	struct lb_count total; /* everything the tier saw: the sum of reasons */
-	struct lb_count stack_other; /* reached the stack, for no VIP */
 	uint64_t forwarded; /* packets, by whatever reason */
 	uint64_t encrypted; /* those of them by encrypted CIDs */
 	uint32_t known, known_room; /* a card's: CIDs that it was told of */
 	struct stats_item reasons[LB_REASON_COUNT];
 	uint32_t n_vips, n_servers, n_configs;
 	struct stats_item *vips, *servers, *configs;
+	/*
+	 * What the TC programs saw, by enum lb_direction; NULL: they are not there. First what was for no
+	 * VIP, then the VIPs; at egress also the nat servers.
+	 */
+	struct stats_item *stack[2];
+	uint32_t n_stack[2];
 };
 
 struct stats {
@@ -39,7 +43,14 @@ struct stats {
 /* interface NULL: all. 0 and *stats, or -errno with reason (-ENOENT: nothing attached). */
 int stats_read(const char *interface, struct stats **stats, struct reason *reason);
 void stats_free(struct stats *stats);
-enum stats_kind { STATS_REASONS, STATS_VIPS, STATS_SERVERS, STATS_CONFIGS };
+enum stats_kind {
+	STATS_REASONS,
+	STATS_VIPS,
+	STATS_SERVERS,
+	STATS_CONFIGS,
+	STATS_STACK_IN,
+	STATS_STACK_OUT
+};
 /* The items of one kind and how many they are. */
 const struct stats_item *stats_items(const struct stats_tier *tier, enum stats_kind kind,
 				     uint32_t *n);
@@ -61,5 +72,12 @@ struct lb_count stats_share_server(const struct stats_share *share, uint32_t ind
 /* By a tier's index. False: it is no card's, or has no tier below it. */
 bool stats_share(const struct stats *stats, size_t tier, struct stats_share *share);
 json_t *stats_json(const struct stats *stats);
+
+/* The number that the running state gave a name; 0: none, or not below n. */
+uint32_t stats_number(const json_t *numbers, const char *kind, const char *name, uint32_t n);
+/* stats_stack.c: the lists of the TC programs beside this tier, if they are there, and as JSON, or null. */
+int stats_read_stack(const struct map_set *maps, const struct config *config, const json_t *numbers,
+		     struct stats_tier *tier);
+json_t *stats_stack_json(const struct stats_tier *tier);
 
 #endif

@@ -107,6 +107,7 @@ static struct lb_setting describe_rest(const struct map_set *set, const struct p
 		.handshake_ticks = ticks(tracking->handshake_timeout),
 		.established_ticks = ticks(tracking->idle_timeout),
 		.answers = plan->config->icmp_answers,
+		.stack_servers = LB_STACK_VIP(LB_INGRESS, set->sizes.vips + 1),
 	};
 }
 

@@ -54,6 +54,8 @@ void sync_carry(const struct map_set *from, const struct map_set *to);
 
 /* Counters, summed over CPUs; counts has room for n entries from index 0. What the map lacks is 0. */
 int sync_counts(int fd, bool percpu, uint32_t n, struct lb_count *counts);
+/* The same for values of so many 64-bit words, which all are counters. */
+int sync_words(int fd, bool percpu, uint32_t n, size_t words, uint64_t *sums);
 int sync_zero_counts(int fd, bool percpu, uint32_t index);
 
 #endif

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import json
 import socket
+from typing import Any
 
 import pytest
 
-from hwtests.attach.rig import IFACE, PINS, Rig
+from hwtests.attach.rig import IFACE, Rig
 from hwtests.lab.bed import client4
 
 
@@ -26,7 +26,7 @@ def test_status(rig: Rig) -> None:
 
 @pytest.mark.parametrize("tier", ["driver", "generic"])
 def test_stack_counts(rig: Rig, tier: str) -> None:
-    """Key 0 of `stats` is what is for no VIP, key 1 what the tier left of VIP 1 to the stack."""
+    """By VIP, what the tier left of it to the stack, and as one what is for none."""
     bed = rig.bed
     # Nobody knows the way to this server, so its packets are left to the stack.
     config = rig.config(pools=[{"name": "web", "servers": [
@@ -45,21 +45,16 @@ def test_stack_counts(rig: Rig, tier: str) -> None:
             with pytest.raises(ConnectionRefusedError):
                 last.connect(("10.1.0.1", 9))
         after = stack_stats(rig, bed.lb_interface)
-        assert after[1][0] - before[1][0] == 5
-        assert after[1][1] - before[1][1] == 5 * (14 + 20 + 8 + 100)
+        vip = {"packets": 5, "octets": 5 * (14 + 20 + 8 + 100), "drops": 0, "redirects": 0}
+        assert before["vips"]["www"]["packets"] == 0 and after["vips"]["www"] == vip
         # More where the client's own stack has something to say, as in its first seconds.
-        assert after[0][0] - before[0][0] >= 4
+        assert after["other"]["packets"] - before["other"]["packets"] >= 4
     finally:
         rig.loader("detach", bed.lb_interface)
 
 
-def stack_stats(rig: Rig, interface: str) -> list[tuple[int, int]]:
-    """Packets and octets by key, summed over CPUs."""
-    dump = json.loads(rig.sh("bpftool", "-j", "map", "dump", "pinned",
-                             f"{PINS}/{interface}/tc/stats"))
-    rows = []
-    for entry in dump:
-        words = [bytes(int(octet, 16) for octet in cpu["value"]) for cpu in entry["values"]]
-        rows.append((sum(int.from_bytes(w[:8], "little") for w in words),
-                     sum(int.from_bytes(w[8:], "little") for w in words)))
-    return rows
+def stack_stats(rig: Rig, interface: str) -> dict[str, Any]:
+    """What came up."""
+    (tier,) = rig.loader.json("stats", interface)["tiers"]
+    came: dict[str, Any] = tier["stack"]["in"]
+    return came

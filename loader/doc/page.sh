@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# Fills a man page's template: a line @commands@, @options@, @reasons@, @packets@, @flows@, @decapsulator@ or
-# @example@ becomes what the program, its headers or the example file say: a page cannot fall behind.
+# Fills a man page's template: a line @commands@, @options@, @reasons@, @packets@, @flows@, @stack@, @decapsulator@
+# or @example@ becomes what the program, its headers or the example file say: a page cannot fall behind.
 #
 #     page.sh LOADER <template.scd >page.scd        (in the top folder; CC: the C preprocessor)
 set -eu
@@ -115,6 +115,7 @@ while IFS= read -r line; do
 	@reasons@) reasons ;;
 	@packets@) packets ;;
 	@flows@) counters LB_FLOW_COUNTERS ;;
+	@stack@) counters LB_STACK_COUNTERS ;;
 	@decapsulator@) counters LB_DECAP_COUNTERS ;;
 	@example@) sed '/^# SPDX/d' loader/dist/shunt.yaml ;;
 	*) printf '%s\n' "$line" ;;

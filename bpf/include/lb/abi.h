@@ -57,8 +57,8 @@
 #define LB_PROG_OFFLOAD "shunt_offload"
 #define LB_PROG_DRIVER	"shunt_driver"
 #define LB_PROG_GENERIC "shunt_generic"
-#define LB_PROG_STACK	"shunt_stack" /* TC ingress */
-#define LB_PROG_RETURN	"shunt_return" /* TC egress */
+#define LB_PROG_INGRESS "shunt_stack" /* TC ingress */
+#define LB_PROG_EGRESS	"shunt_return" /* TC egress */
 #define LB_PROG_DECAP	"shunt_decap"
 
 /* draft-ietf-quic-load-balancers sections 3.1 and 5: three bits name the config, 7 names none. */
@@ -154,6 +154,7 @@ struct lb_setting {
 	__u32 handshake_ticks; /* jiffies without a packet after which a flow is forgotten, that ... */
 	__u32 established_ticks; /* ... has not, or has, sent a short header */
 	__u32 answers; /* ICMP answers that a CPU may send in a second */
+	__u32 stack_servers; /* stats entry of server 0, which stays unset */
 } __attribute__((aligned(8))); /* base and mask are read together */
 
 /*
@@ -342,15 +343,38 @@ struct lb_flow_budget {
 	__u32 pad;
 };
 
-/* What a packet in hand_map's ring begins with; its octets from the Ethernet header on follow. */
+/*
+ * What a packet in hand_map's ring begins with; its octets from the Ethernet header on follow. A UDP
+ * checksum may be the pseudo header's alone, as one that a device of this host would have completed.
+ */
+#define LB_HANDED_MOST 65408 /* of a frame: a sample's length has 16 bits */
 struct lb_handed {
 	__u32 length; /* of the frame, of which `captured` octets follow */
 	__u32 captured;
 	__u32 ifindex; /* where it came in */
 	__u32 gso_size; /* payload of each datagram, where one skb holds several; else 0 */
+	__u32 vlan; /* the outermost tag, which is not in the frame: EtherType << 16 | TCI; 0: none */
 };
 
-/* Every counter, XDP and TC. Counter maps are ARRAY on a card and PERCPU_ARRAY on the host. */
+/*
+ * stats of the TC programs, by LB_STACK_VIP(): all that the host's stack gets (ingress) or sends (egress)
+ * for, or from, one VIP, 0: none of them. From setting's stack_servers on: answers of nat servers put
+ * right at egress, by server number.
+ */
+enum lb_direction {
+	LB_INGRESS = 0,
+	LB_EGRESS = 1,
+};
+#define LB_STACK_VIP(direction, vip) ((__u32)(vip) << 1 | (direction))
+
+struct lb_stack_count { /* counters.h has what each means */
+	__u64 packets;
+	__u64 octets;
+	__u64 drops;
+	__u64 redirects;
+};
+
+/* Every counter of XDP. Counter maps are ARRAY on a card and PERCPU_ARRAY on the host. */
 struct lb_count {
 	__u64 packets;
 	__u64 octets; /* whole frames, as they came in */

@@ -69,6 +69,14 @@ enum lb_flow_counter {
 		LB_FLOW_COUNT_COUNT,
 };
 
+/* stats of the TC programs: each VIP and direction, and each nat server, has all of these. */
+#define LB_STACK_COUNTERS(X)                                                                      \
+	X(packets, "that came up to the host's stack or left it, those dropped here included")    \
+	X(octets, "of them, with Ethernet headers")                                               \
+	X(drops, "in: the user-space balancer's ring was full; out: an answer not to be changed") \
+	X(redirects,                                                                              \
+	  "in: handed to the user-space balancer; out: answers given their VIP's address")
+
 /* decap_stats of the server's decapsulator: one a packet, so they add up too. */
 #define LB_DECAP_COUNTERS(X)                                                                   \
 	X(not_tunnel, "neither IP in IP nor GUE: left to the host")                            \

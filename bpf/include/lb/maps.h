@@ -135,6 +135,7 @@ LB_MAP(setting_map, BPF_MAP_TYPE_ARRAY, struct lb_setting, 2);
 LB_MAP(address_map, BPF_MAP_TYPE_ARRAY, struct lb_bucket, 2);
 LB_MAP(vip_address_map, BPF_MAP_TYPE_ARRAY, struct lb_vip, 2);
 
+#ifndef LB_VIPS_ONLY
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__type(key, struct lb_flow_key);
@@ -142,7 +143,6 @@ struct {
 	__uint(max_entries, 2);
 } conn_track SEC(".maps");
 
-#ifndef LB_VIPS_ONLY
 LB_MAP(flow_recent_map, BPF_MAP_TYPE_ARRAY, struct lb_recent, 1);
 LB_MAP(flow_budget_map, BPF_MAP_TYPE_PERCPU_ARRAY, struct lb_flow_budget, 1);
 LB_MAP(flow_stats, BPF_MAP_TYPE_PERCPU_ARRAY, struct lb_count, LB_FLOW_COUNT_COUNT);
