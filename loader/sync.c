@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/membarrier.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -288,11 +289,35 @@ static bool holds_plan(const struct map_set *set, const struct image *image, int
 	return same;
 }
 
+/*
+ * Answers of nat servers leave by any interface of the file. One that is not there now is applied to anew
+ * when it comes; one that went meanwhile the map does not take.
+ */
+static void add_client_egress(const struct map_set *set, const struct plan *plan)
+{
+	for (uint32_t i = 0; plan->has_nat && i < plan->config->n_interfaces; i++) {
+		uint32_t key = if_nametoindex(plan->config->interfaces[i].name);
+
+		if (key)
+			bpf_map_update_elem(set->egress, &key, &key, BPF_ANY);
+	}
+}
+
+static bool is_client_egress(const struct plan *plan, uint32_t egress)
+{
+	for (uint32_t i = 0; plan->has_nat && i < plan->config->n_interfaces; i++)
+		if (if_nametoindex(plan->config->interfaces[i].name) == egress)
+			return true;
+	return false;
+}
+
 /* Devices are added before a packet may be sent there. The kernel takes out those that vanish. */
 static int add_egress(const struct map_set *set, const struct plan *plan)
 {
 	uint32_t last = 0;
 
+	if (set->egress >= 0)
+		add_client_egress(set, plan);
 	for (uint32_t i = 0; set->egress >= 0 && i < plan->sizes.servers; i++) {
 		uint32_t key = plan->servers[i].egress;
 
@@ -311,8 +336,8 @@ static bool uses_egress(const struct lb_server *servers, uint32_t n, uint32_t eg
 	return false;
 }
 
-/* And taken out when this half, the one packets read, sends none there. */
-static void prune_egress(const struct map_set *set, uint32_t half)
+/* And taken out when this half, the one packets read, sends none there, nor this plan any answer. */
+static void prune_egress(const struct map_set *set, const struct plan *plan, uint32_t half)
 {
 	const struct image image = {
 		LB_MAP_SERVER,	   set->server, NULL, set->sizes.servers, sizeof(struct lb_server),
@@ -327,7 +352,7 @@ static void prune_egress(const struct map_set *set, uint32_t half)
 	while (!err) {
 		key = next;
 		err = bpf_map_get_next_key(set->egress, &key, &next);
-		if (!uses_egress(servers, image.n, key))
+		if (!uses_egress(servers, image.n, key) && !is_client_egress(plan, key))
 			bpf_map_delete_elem(set->egress, &key);
 	}
 	free(servers);
@@ -415,7 +440,7 @@ static int turn_to(const struct map_set *set, const struct plan *plan, const str
 		forget_keys(set, plan, !half);
 	}
 	if (running->number || !err)
-		prune_egress(set, err ? meta->active : half);
+		prune_egress(set, plan, err ? meta->active : half);
 	config_free(config);
 	json_decref(now);
 	json_decref(before);

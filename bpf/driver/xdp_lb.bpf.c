@@ -18,8 +18,11 @@ int shunt_driver(struct xdp_md *ctx)
 	step = lb_parse_xdp(ctx, &pkt);
 	if (step == LB_NEXT)
 		step = lb_begin(&pkt);
-	if (step == LB_NEXT)
+	if (step == LB_NEXT) {
 		step = lb_find_vip(&pkt);
+		if (step != LB_NEXT && lb_has_nat(&pkt))
+			return lb_leave_or_return(ctx, &pkt);
+	}
 	if (step != LB_NEXT)
 		return lb_leave(&pkt);
 	step = lb_route_by_cid(&pkt);

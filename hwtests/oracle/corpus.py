@@ -555,6 +555,47 @@ def _gue() -> Iterator[tuple[str, str, bytes]]:
                 ether() / ip6(plen=8 + len(payload) + n) / udp(payload)) + b"\xaa" * n
 
 
+def nat_config() -> Config:
+    """For each family servers with a port of their own, with the VIP's, and in another mode."""
+    def pool(name: str, addresses: str, other: str) -> dict[str, Any]:
+        return {"name": name, "servers": [
+            {"name": f"{name}-1", "address": addresses + "11", "port": 8443,
+             "server_ids": _ids(c0="01")},
+            {"name": f"{name}-2", "address": addresses + "12", "server_ids": _ids(c0="02")},
+            {"name": f"{name}-3", "address": other, "mode": "ipip", "server_ids": _ids(c0="03")}]}
+    return {
+        "version": 1,
+        "cid_configs": [{"id": 0, "server_id_length": 1, "nonce_length": 4, "pool": name}
+                        for name in ("four", "six")],
+        "forwarding": {"mode": "nat", "source_v4": "192.0.2.10", "source_v6": "2001:db8::10"},
+        "fallback": {"rows": 64},
+        "pools": [pool("four", "198.51.100.", "2001:db8:1::13"),
+                  pool("six", "2001:db8:1::", "198.51.100.13")],
+        "vips": [{"name": "www4", "address": WEB4, "port": 443, "pool": "four"},
+                 {"name": "www6", "address": WEB6, "port": 443, "pool": "six"}],
+    }
+
+
+def _nat() -> Iterator[tuple[str, str, bytes]]:
+    for octet in ("01", "02", "03"):
+        for size in range(32):
+            for family, frame in both(short(cid(0, octet, 4), size), sport=1 + 2053 * size):
+                yield f"nat/size-{octet}-{size}-{family}", "odd and even lengths", frame
+        for check in (0, 1, 2, 0x7fff, 0x8000, 0xfffe, 0xffff):
+            for family, frame in both(short(cid(0, octet, 4)), chksum=check):
+                yield f"nat/checksum-{octet}-{check:04x}-{family}", \
+                    "none stays none, a wrong one as wrong as it was", frame
+    for number in range(256):
+        for family, frame in both(short(WEB1), 3, sport=257 * number):
+            yield f"nat/sport-{number}-{family}", "sums about to carry, behind a tag", frame
+
+
+def nat_scenario() -> Scenario:
+    """What a packet can have beside addresses and ports."""
+    return Scenario("nat", nat_config(), make_cases(
+        _link(), _ipv4(), _ipv6(), _udp(), _vips(), _ecn(), _flights(), _nat(), _noise()))
+
+
 def gue_scenario() -> Scenario:
     """What a packet can have that GUE's headers follow from."""
     return Scenario("gue", gue_config(), make_cases(
@@ -586,5 +627,5 @@ def clear_scenarios() -> list[Scenario]:
         main_scenario(), *pair_scenarios(),
         Scenario("no-cid-configs", no_cids, make_cases(_cids(), _flights())),
         Scenario("checksum", _checksum_config(), make_cases(_sums())),
-        gue_scenario(),
+        gue_scenario(), nat_scenario(),
     ]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, Mapping
@@ -206,6 +206,8 @@ class Server:
     pool: str
     address: str
     mode: str
+    #: Of nat; 0: the VIP's.
+    port: int = 0
 
     @property
     def mac(self) -> bytes:
@@ -262,7 +264,8 @@ class Model:
             for entry in pool["servers"]:
                 server = Server(len(self.servers) + 1, entry["name"], pool["name"],
                                 entry["address"],
-                                entry.get("mode", forwarding.get("mode", "ipip")))
+                                entry.get("mode", forwarding.get("mode", "ipip")),
+                                entry.get("port", 0))
                 self.servers[pool["name"], server.name] = server
                 for known in entry.get("server_ids") or []:
                     key = pool["name"], known["config"], bytes.fromhex(known["id"])
@@ -300,7 +303,7 @@ class Model:
             if name is None:
                 return Decision("XDP_PASS", "no_server", vip=vip)
             server = self.servers[pool, name]
-        if card and server.mode == "gue":  # which it has no instructions for
+        if card and server.mode in ("gue", "nat"):  # which it has no instructions for
             return Decision("XDP_PASS", "no_next_hop", vip=vip)
         if datagram.ttl <= 1:
             return Decision("XDP_PASS", "ttl_expired", vip=vip)
@@ -336,7 +339,27 @@ class Model:
             return "hash_unknown_server_id", None, None
         return "cid", config_id, server
 
+    def answer(self, frame: bytes) -> tuple[str, bytes] | None:
+        """The VIP that a nat server's answer came from, and the packet as its client must get it."""
+        datagram = parse(frame)
+        source = socket.inet_ntop(socket.AF_INET if datagram.version == 4 else socket.AF_INET6,
+                                  datagram.source)
+        port = int.from_bytes(datagram.ports[:2], "big")
+        for (version, address, vip_port), (name, pool) in self.vips.items():
+            for server in self.servers.values():
+                if ((version, server.pool, server.mode, server.address)
+                        == (datagram.version, pool, "nat", source)
+                        and (server.port or vip_port) == port):
+                    return name, _one_hop_less(_readdressed(
+                        datagram, 0, address, vip_port.to_bytes(2, "big")))
+        return None
+
     def _forward(self, datagram: Datagram, server: Server) -> bytes:
+        if server.mode == "nat":
+            family = socket.AF_INET6 if ":" in server.address else socket.AF_INET
+            datagram = _readdressed(
+                datagram, 1, socket.inet_pton(family, server.address),
+                server.port.to_bytes(2, "big") if server.port else datagram.ports[2:])
         inner = _one_hop_less(datagram)
         version, outer = datagram.version, b""
         if server.mode in ("ipip", "gue"):
@@ -384,6 +407,31 @@ def _with_right_checksums(packet: bytes, udp_at: int) -> bytes:
         total = in6_chksum(UDP, IPv6(bytes(header)), bytes(udp))
     udp[6:8] = total.to_bytes(2, "big")
     return bytes(header + udp)
+
+
+def _rfc1624(check: bytes, before: bytes, after: bytes) -> bytes:
+    """A checksum after some octets of what it is over have changed: equation 3."""
+    total = sum(number for number, in struct.iter_unpack(">H", after))
+    total += sum(0xffff - number for number, in struct.iter_unpack(">H", check + before))
+    while total > 0xffff:
+        total = (total & 0xffff) + (total >> 16)
+    return (0xffff - total).to_bytes(2, "big")
+
+
+def _readdressed(datagram: Datagram, side: int, address: bytes, port: bytes) -> Datagram:
+    """From (side 0) or to (1) another address and port. No UDP checksum stays none, and it never
+    becomes 0, which would say so; a wrong one stays as wrong as it was."""
+    packet, udp = bytearray(datagram.packet), datagram.udp_at
+    at = (12 if datagram.version == 4 else 8) + side * len(address)
+    old, old_port = bytes(packet[at:at + len(address)]), datagram.ports[2 * side:2 * side + 2]
+    packet[at:at + len(address)] = address
+    packet[udp + 2 * side:udp + 2 * side + 2] = port
+    if datagram.version == 4:
+        packet[10:12] = _rfc1624(packet[10:12], old, address)
+    if any(packet[udp + 6:udp + 8]):
+        check = _rfc1624(packet[udp + 6:udp + 8], old + old_port, address + port)
+        packet[udp + 6:udp + 8] = check if any(check) else b"\xff\xff"
+    return replace(datagram, packet=bytes(packet))
 
 
 def _one_hop_less(datagram: Datagram) -> bytes:

@@ -11,7 +11,7 @@ import re
 import socket
 import struct
 from pathlib import Path
-from typing import Iterable
+from typing import Iterable, Iterator
 
 from .aes_keys import expand, expand_inverse
 from .five import hash_five
@@ -67,6 +67,10 @@ def _address(text: str) -> bytes:
     return socket.inet_pton(family, text).ljust(16, b"\0")
 
 
+#: By mode; nat's is a flag.
+OUTER_LENGTH = {1: 0, 2: 20, 3: 40, 4: 32, 5: 52, 6: 64, 7: 64}
+
+
 def _server(model: Model, server: Server) -> bytes:
     source, destination = b"", b""
     mode, total = 1, 0
@@ -77,14 +81,17 @@ def _server(model: Model, server: Server) -> bytes:
         destination = _address(server.address)
     if server.mode == "gue":
         port = model.gue_port.to_bytes(2, "big")
-    if mode in (2, 4, 5):
-        # DF, or what UDP's pseudo-header and port add, as they lie there
-        rest = port + b"\0\x11" if six else b"\x40\0"
+    if server.mode == "nat":
+        mode, port = 6 + six, server.port.to_bytes(2, "big")
+        destination = _address(server.address)
+    if mode in (2, 4, 5, 6, 7):
+        # DF, or what UDP's pseudo-header and port add, as they lie there; of nat nothing more
+        rest = b"" if mode > 5 else port + b"\0\x11" if six else b"\x40\0"
         total = sum(number for number, in struct.iter_unpack("<H", source + destination + rest))
         total = (total & 0xffff) + (total >> 16)
         total = (total & 0xffff) + (total >> 16)
     return struct.pack("<6s6sI16s16sBBH2s2x", server.mac, b"\x02\0\0\0\0\0", 0, destination,
-                       source, mode, {1: 0, 2: 20, 3: 40, 4: 32, 5: 52}[mode], total, port)
+                       source, mode, OUTER_LENGTH[mode], total, port)
 
 
 #: Octets before the body that the offsets of struct lb_cid_key count from.
@@ -179,16 +186,43 @@ class Tier:
             rows += [struct.pack("<I", model.servers[pool, name].number if name else 0)
                      for name in names]
         unset = b"\0" * 56
-        servers = [unset] + [unset if card and server.mode == "gue" else _server(model, server)
-                             for server in self._servers.values()]
+        servers = [unset] + [unset if card and server.mode in ("gue", "nat")
+                             else _server(model, server) for server in self._servers.values()]
+        addresses = Table(self._addresses())
         return {"vip_map": vips.values(), "sid_map": sids.values(), "cid_config_map": cids,
-                "cid_key_map": keys, "row_map": rows, "server_map": servers}
+                "cid_key_map": keys, "row_map": rows, "server_map": servers,
+                "address_map": addresses.values(), "vip_address_map": self._vip_addresses(),
+                "setting_map": [self._setting(addresses)]}
+
+    def _addresses(self) -> Iterator[tuple[bytes, int]]:
+        """VIPs' addresses alone, and nat servers' with their ports."""
+        model = self._model
+        for version, address in {(version, address) for version, address, _ in model.vips}:
+            yield address.ljust(16, b"\0") + struct.pack("<I", version << 16 | 1 << 31), 1
+        for (version, _, port), (name, pool) in model.vips.items():
+            for server in model.servers.values():
+                if server.pool == pool and server.mode == "nat":
+                    key = struct.pack(">H", server.port or port) + struct.pack("<H", version)
+                    yield (_address(server.address) + key,
+                           self._vips[name] << 16 | server.number)
+
+    def _vip_addresses(self) -> list[bytes]:
+        """struct lb_vip, by number."""
+        return [bytes(20)] + [
+            address.ljust(16, b"\0") + struct.pack(">H", port) + struct.pack("<H", version)
+            for version, address, port in self._model.vips]
+
+    def _setting(self, addresses: Table) -> bytes:
+        """struct lb_setting. No flow is remembered: what comes must not depend on what came."""
+        has_nat = any(server.mode == "nat" for server in self._servers.values())
+        return struct.pack("<10I", BASE, len(addresses.buckets) - 1, BASE, has_nat,
+                           0, 0, 0, 0, 0, 0)
 
     def _generation(self, contents: dict[str, list[bytes]]) -> bytes:
         rows = len(next(iter(self._model.rows.values())))
         return struct.pack("<10I", BASE, len(contents["vip_map"]) - 1, BASE,
                            len(contents["sid_map"]) - 1, 1, BASE, rows - 1, BASE, BASE,
-                           0)
+                           BASE)
 
     def _counts(self) -> dict[str, list[tuple[int, int]]]:
         return {name: self.program.counts(name)

@@ -7,6 +7,9 @@
 #define LB_PIPELINE_H
 
 #include "lb/forward.h"
+#if LB_MAY_TRACK
+#include "lb/nat.h"
+#endif
 #include "lb/parse.h"
 #include "lb/route.h"
 #include "lb/vip.h"
@@ -27,6 +30,17 @@ static LB_INLINE int lb_leave(const struct lb_pkt *pkt)
 	lb_count(&reason_stats, LB_ROUTE_REASON(pkt->route), pkt->frame_length);
 	return XDP_PASS;
 }
+
+#if LB_MAY_TRACK
+/* A packet for no VIP, where nat servers answer. Behind the call its pointers are void. */
+static LB_INLINE int lb_leave_or_return(struct xdp_md *ctx, const struct lb_pkt *pkt)
+{
+	__u32 udp_at = (long)pkt->udp - (long)ctx->data;
+	int verdict = lb_nat_return(ctx, pkt->generation->half, udp_at, pkt->shape);
+
+	return verdict == XDP_PASS ? lb_leave(pkt) : verdict;
+}
+#endif
 
 /* For a packet to a VIP: counts it and turns what became of it into a verdict. */
 static LB_INLINE int lb_finish(const struct lb_pkt *pkt)
