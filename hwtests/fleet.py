@@ -18,7 +18,7 @@ from typing import Any, Iterable, Iterator
 
 REPORT, LIST, ERROR = "shunt/probe/1", "shunt/probe-list/1", "shunt/error/1"
 SPACE = re.compile(r"\s*")
-TIERS = {"offload": 0, "driver": 1, "generic": 2}
+TIERS = {"offload": 0, "driver": 1, "generic": 2, "userspace": 3}
 
 
 class Unreadable(Exception):

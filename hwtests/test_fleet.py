@@ -69,10 +69,11 @@ def test_one_row_a_tier_sorted_and_aligned(reports: Path) -> None:
     mine = [row for row in rows if row[0] == os.uname().nodename]
     named = list(dict.fromkeys(row[1] for row in mine))
     assert named.index("eth2") < named.index("eth10")
-    assert [row[5] for row in mine] == ["offload", "driver", "generic"] * len(named)
+    assert [row[5] for row in mine] == ["offload", "driver", "generic", "userspace"] * len(
+        named)
     assert [row[6:] for row in mine if row[1] == "eth10"] == [
         ["no", "-", "no-offload-device"], ["no", "-", "busy-other-mode"],
-        ["no", "-", "busy-foreign-program"]]
+        ["no", "-", "busy-foreign-program"], ["yes", "-", "-"]]
     assert ["lb-2", "eth0", "netdevsim", "10.20.30", "6.1.0-56-amd64", "offload", "no", "-",
             "map-limit"] in rows
     assert ["lb-10", "eth0", "netdevsim", "10.20.30", "6.1.0-56-amd64", "offload", "yes", "yes",

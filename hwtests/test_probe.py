@@ -16,7 +16,7 @@ from hwtests.lab.netns import Cell, Node
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root: run with sudo")
 
-TIERS = ["offload", "driver", "generic"]
+TIERS = ["offload", "driver", "generic", "userspace"]
 PEER_MTU_SENTENCE = "veth: Peer MTU is too large to set XDP"
 
 
@@ -94,7 +94,7 @@ def without(*capabilities: str) -> list[str]:
 def test_lo_has_no_xdp_hook_but_generic(probe: Probe) -> None:
     found = probe.json("lo")
     assert verdicts(found) == {"offload": ("no", "no-ndo-bpf"), "driver": ("no", "no-ndo-bpf"),
-                               "generic": ("yes", None)}
+                               "generic": ("yes", None), "userspace": ("yes", None)}
     assert tiers(found)["offload"]["reason"]["errno"] == "EOPNOTSUPP"
     assert found["choice"] == ["generic"]
 

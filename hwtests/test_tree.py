@@ -23,7 +23,8 @@ LOADER = TREE / "loader"
 MAY_INCLUDE = {
     "bpf/*": "batch.c clock.c conns.c counts.c decap.c device.[ch] dispatcher.h hook.c log.c "
              "maps.c known.c object.[ch] pins.c probe.c probe_offload.c recount.c rotation.c "
-             "seen.c stack.c stacked.c stats.c stats_stack.c sync.[ch] trace.c view.c cmd_status.c",
+             "seen.c stack.c stacked.c stats.c stats_stack.c sync.[ch] tables.c trace.c view.c "
+             "cmd_status.c",
     "xdp/*": "dispatcher.c log.c",
     "libmnl/*": "nexthop*.c nic.c stack.c way.[ch]",
     "pcap/*": "cmd_trace.c",
@@ -36,13 +37,13 @@ MAY_INCLUDE = {
     "config_read.h": "config*",
     "objects.h": "decap.c stack.c tier.c",
     "hook.h": "decap.c dispatcher.c hook.c probe.c site.h stack.c",
-    "site.h": "attach*.c site.c",
+    "site.h": "attach*.[ch] site.c",
     "way.h": "nexthop*.c way.c",
 }
 
 # These compute only: they are tested without root, and no kernel is asked for anything.
 PURE = ("main.c reason.[ch] tier.c plan.[ch] plan_cids.c rows.c table.c fit.[ch] cid.[ch] "
-        "names.[ch] decide.[ch] promote.[ch] "
+        "names.[ch] decide.[ch] forward.[ch] promote.[ch] "
         "config*.[ch]")
 NOT_PURE = ["bpf/bpf.h", "bpf/libbpf.h", "xdp/*", "libmnl/*", "net/if.h", "sys/ioctl.h",
             "sys/socket.h", "sys/syscall.h", "attach.h", "sync.h", "hook.h", "nexthop.h", "nic.h",

@@ -78,7 +78,7 @@ static void advise_busy(const struct nic *nic, enum tier tier, struct reason *re
 		reason_set_hint(
 			reason,
 			"detach it first: this firmware does not replace a program that runs");
-	else if (nic->program_id[tier])
+	else if (tier < TIER_USERSPACE && nic->program_id[tier])
 		reason_set_hint(reason, "ip link set %s %s off, or loader attach --replace %s",
 				nic->name, modes[tier], nic->name);
 }

@@ -14,10 +14,10 @@
 #include "rotation.h"
 #include "seen.h"
 
-/* Two applies at once would write the same half: a lock on the folder of the pins. */
+/* Two applies at once would write the same half, of maps that two tiers may share: a lock on the interface's pins. */
 static int take_lock(const struct attachment *attachment)
 {
-	struct pin_path folder = pins_folder(attachment->interface, tiers[attachment->tier].name);
+	struct pin_path folder = pins_folder(attachment->interface, ".");
 	int fd = open(folder.text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd >= 0)

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attach_userspace.h"
 #include "device.h"
 #include "dispatcher.h"
 #include "log.h"
@@ -377,8 +378,12 @@ static int change_tier(struct change *change,
 		       void *context, struct attachment *attachment, enum attach_outcome *outcome,
 		       struct reason *reason)
 {
-	int error = look_before(change, reason);
+	int error;
 
+	if (change->tier == TIER_USERSPACE)
+		return userspace_attach(change->site, change->options, before_attach, context,
+					attachment, outcome, reason);
+	error = look_before(change, reason);
 	if (error)
 		return error;
 	*outcome = change->ours ? ATTACH_REPLACED : ATTACH_NEW;
@@ -436,7 +441,7 @@ int attach_tier(const char *interface, enum tier tier, const struct attach_optio
 
 static int detach_tier(const struct site *site, enum tier tier, struct reason *reason)
 {
-	struct pin_path folder, program;
+	struct pin_path folder, program, below;
 	bool alone;
 	int fd, error;
 
@@ -446,6 +451,10 @@ static int detach_tier(const struct site *site, enum tier tier, struct reason *r
 		reason_set(reason, REASON_NOT_ATTACHED, "detach", 0, "%s, %s", site->interface,
 			   tiers[tier].name);
 		return -ENOENT;
+	}
+	if (tier == TIER_USERSPACE) {
+		userspace_detach(site);
+		return 0;
 	}
 	fd = pins_program(&folder);
 	program = pins_in(&folder, PINS_PROGRAM);
@@ -457,7 +466,7 @@ static int detach_tier(const struct site *site, enum tier tier, struct reason *r
 		close(fd);
 	if (error)
 		return error;
-	if (is_host(tier))
+	if (is_host(tier) && !site_find(site, TIER_USERSPACE, &below))
 		stack_detach(site->interface, site->ifindex);
 	pins_remove(&folder);
 	return 0;

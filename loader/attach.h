@@ -3,7 +3,7 @@
  * Loads programs and puts them on interfaces, takes them off, finds them again by their pins. The
  * only writer of NIC state and of the BPF file system; knows no YAML.
  *
- * /sys/fs/bpf/shunt/abi1/IFACE/TIER/: the tier's maps, "prog"; IFACE/tc/: "stats" and "prog";
+ * /sys/fs/bpf/shunt/abi1/IFACE/TIER/: the tier's maps, "prog" (not of userspace); IFACE/tc/: "stats" and "prog";
  * IFACE/server/: the decapsulator's (decap.h). A dot in IFACE is a colon there.
  */
 #ifndef SHUNT_ATTACH_H
@@ -34,6 +34,7 @@ struct attachment {
 	uint64_t loaded; /* when it was loaded, ns since boot */
 	bool dispatcher;
 	bool stack; /* the TC program is there */
+	bool shares; /* the tier userspace: its maps are those of the host tier above */
 	bool current; /* the program is the one this loader carries */
 	struct map_set maps;
 	/* While before_attach runs: the maps whose place these take, else NULL. Not owned. */

@@ -36,7 +36,8 @@ static int read_tier(const char *name, enum tier *tier)
 	if (*tier != TIER_NONE || !strcmp(name, "auto"))
 		return 0;
 	return out_usage(name,
-			 "a tier is offload, driver or generic (or hw, native, skb), or auto");
+			 "a tier is offload, driver, generic or userspace (or hw, native, skb), or "
+			 "auto");
 }
 
 static const char *outcome_text(enum attach_outcome outcome)
@@ -427,7 +428,7 @@ out:
 
 static const struct cli_option attach_options[] = {
 	{ 't', "tier", CLI_STRING, offsetof(struct attach_arguments, tier), "TIER",
-	  "only this tier (offload, driver, generic), or auto" },
+	  "only this tier (offload, driver, generic, userspace), or auto" },
 	{ 0, "require", CLI_STRING, offsetof(struct attach_arguments, require), "TIER",
 	  "fail rather than attach below this tier" },
 	{ 0, "replace", CLI_FLAG, offsetof(struct attach_arguments, replace), NULL,
@@ -453,7 +454,8 @@ const struct cli_command cmd_attach = {
 	.summary = "attach the best tiers the interface has, and apply the file",
 	.details = "Tries offload, then driver, then generic, and says why of each that it cannot "
 		   "use. A second attach\nadopts what is there. A program of somebody else stays "
-		   "where it is unless --replace is given.",
+		   "where it is unless --replace is given.\nThe tier userspace does nothing by "
+		   "itself: loader run serves it.",
 	.options = attach_options,
 	.options_size = sizeof(struct attach_arguments),
 	.min_arguments = 1,

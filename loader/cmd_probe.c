@@ -269,7 +269,8 @@ static int status_of(const struct probe *probe, enum tier required)
 	bool forbidden = false;
 
 	for (enum tier tier = 0; tier < TIER_COUNT; tier++) {
-		if (required != TIER_NONE && tier != required)
+		/* The last one has to be asked for: by itself it takes no packet. */
+		if (tier != required && (required != TIER_NONE || tier == TIER_USERSPACE))
 			continue;
 		if (probe->tiers[tier].usable == PROBE_YES)
 			return 0;
@@ -422,7 +423,7 @@ static int run(const struct cli_common *common, const void *options, int argc, c
 	if (chosen->require) {
 		required = tier_by_name(chosen->require);
 		if (required == TIER_NONE)
-			return out_usage(chosen->require, "a tier is offload, driver or generic");
+			return out_usage(chosen->require, "a tier is offload, driver, generic or userspace");
 	}
 	if (chosen->all && argc)
 		return out_usage("--all", "give either an interface or --all");

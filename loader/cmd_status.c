@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "attach.h"
+#include "claim.h"
 #include "cli.h"
 #include "out.h"
 
@@ -86,6 +87,13 @@ static const char *age_text(double seconds, char *buffer, size_t size)
 	return buffer;
 }
 
+static const char *note(const struct attachment *attachment)
+{
+	if (attachment->tier == TIER_USERSPACE && !claim_is_held(attachment->interface))
+		return "nobody serves it: loader run";
+	return attachment->current ? "" : "program of another build";
+}
+
 static void add_row(struct out_table *table, const struct view *view)
 {
 	const struct attachment *attachment = view->attachment;
@@ -98,9 +106,9 @@ static void add_row(struct out_table *table, const struct view *view)
 				age_text(view->age, since, sizeof(since)),
 				generation,
 				config,
-				attachment->current ? "" : "program of another build" };
+				note(attachment) };
 
-	snprintf(id, sizeof(id), "%u", attachment->program_id);
+	snprintf(id, sizeof(id), attachment->program_id ? "%u" : "-", attachment->program_id);
 	snprintf(generation, sizeof(generation), "%u", view->generation);
 	if (view->config && view->n_unresolved)
 		snprintf(config, sizeof(config), "%u VIPs, %u servers, %u without a way",
@@ -109,8 +117,8 @@ static void add_row(struct out_table *table, const struct view *view)
 		snprintf(config, sizeof(config), "%u VIPs, %u servers", view->config->n_vips,
 			 view->n_servers);
 	out_table_row(table,
-		      view->n_unresolved || !view->config || !attachment->current ? OUT_WARN :
-										    OUT_PLAIN,
+		      view->n_unresolved || !view->config || note(attachment)[0] ? OUT_WARN :
+										   OUT_PLAIN,
 		      cells);
 }
 
@@ -149,12 +157,13 @@ static json_t *view_json(const struct view *view)
 		config = json_pack("{s:i, s:i, s:i, s:i}", "vips", (int)view->config->n_vips,
 				   "pools", (int)view->config->n_pools, "servers",
 				   (int)view->n_servers, "unresolved", (int)view->n_unresolved);
-	return json_pack("{s:s, s:i, s:s, s:o, s:s, s:b, s:o, s:i, s:o, s:o}", "interface",
+	return json_pack("{s:s, s:i, s:s, s:o, s:s, s:b, s:b, s:o, s:i, s:o, s:o}", "interface",
 			 attachment->interface, "ifindex", (int)attachment->ifindex, "tier",
 			 tiers[attachment->tier].name, "program", program, "mode",
 			 attachment->dispatcher ? "dispatcher" : "direct", "stack",
-			 attachment->stack, "age",
-			 view->age < 0 ? json_null() : json_real(view->age), "generation",
+			 attachment->stack, "served",
+			 attachment->tier != TIER_USERSPACE || claim_is_held(attachment->interface),
+			 "age", view->age < 0 ? json_null() : json_real(view->age), "generation",
 			 (int)view->generation, "config", config, "maps",
 			 maps_json(&attachment->maps));
 }

@@ -19,6 +19,8 @@ static const char *tier_text(enum tier tier)
 		return "driver";
 	case TIER_GENERIC:
 		return "generic";
+	case TIER_USERSPACE:
+		return "userspace";
 	default:
 		return NULL;
 	}

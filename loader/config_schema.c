@@ -74,12 +74,14 @@ static const struct word tier_words[] = {
 	{ "offload", TIER_OFFLOAD },
 	{ "driver", TIER_DRIVER },
 	{ "generic", TIER_GENERIC },
+	{ "userspace", TIER_USERSPACE },
 	END,
 };
 static const struct word require_words[] = {
 	{ "offload", TIER_OFFLOAD },
 	{ "driver", TIER_DRIVER },
 	{ "generic", TIER_GENERIC },
+	{ "userspace", TIER_USERSPACE },
 	END,
 };
 static const struct word sharing_words[] = { { "exclusive", 1 }, { "dispatcher", 0 }, END };

@@ -1,43 +1,105 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The data path's own headers, compiled for the host, over a plan's tables. See decide.h.
+ * The data path's own headers, compiled for the host, over tables in memory. See decide.h.
  */
 #include "decide.h"
 
 #include <string.h>
 
 #define LB_MAY_PERCPU	0
-#define LB_MAY_REDIRECT 0
+#define LB_MAY_REDIRECT 1
 #define LB_MAY_AES	1
-#define LB_MAY_GUE	0
+#define LB_MAY_GUE	1
 #define LB_MAY_TRACK	0
+/* The packet bounds them, not the verifier. */
+#define LB_MAX_EXTENSIONS 8192
+#define LB_MAX_IP_HEADERS 65535
 #include "lb/parse.h"
 #include "lb/route.h"
 #include "lb/vip.h"
 
-/* One generation, and nothing in front of it. */
-static struct lb_generation point_at(const struct plan *plan)
+struct decide_tables decide_tables_of(const struct plan *plan)
 {
 	const struct plan_sizes *sizes = &plan->sizes;
 
+	return (struct decide_tables){
+		.number = 1,
+		.vip_table = plan->vip_table,
+		.vip_buckets = sizes->vip_buckets,
+		.sid_table = plan->sid_table,
+		.sid_buckets = sizes->sid_buckets,
+		.cids = plan->cids,
+		.keys = plan->keys,
+		.n_cids = plan->n_cids,
+		.rows = plan->rows,
+		.n_rows = sizes->rows,
+		.row_mask = (1u << plan->row_shift) - 1,
+		.servers = plan->servers,
+		.n_servers = sizes->servers,
+	};
+}
+
+/* One generation, and nothing in front of it. */
+static struct lb_generation point_at(const struct decide_tables *tables)
+{
 #define TABLE(table, entries) \
 	((struct lb_host_map){ .values = (table), .n = (entries), .size = sizeof(*(table)) })
-	vip_map = TABLE(plan->vip_table, sizes->vip_buckets);
-	sid_map = TABLE(plan->sid_table, sizes->sid_buckets);
-	cid_config_map = TABLE(plan->cids, plan->n_cids);
-	cid_key_map = TABLE(plan->keys, plan->n_cids);
+	vip_map = TABLE(tables->vip_table, tables->vip_buckets);
+	sid_map = TABLE(tables->sid_table, tables->sid_buckets);
+	cid_config_map = TABLE(tables->cids, tables->n_cids);
+	cid_key_map = TABLE(tables->keys, tables->n_cids);
+	row_map = TABLE(tables->rows, tables->n_rows);
 #undef TABLE
 	return (struct lb_generation){
-		.number = 1,
-		.vip_mask = sizes->vip_buckets - 1,
-		.sid_mask = sizes->sid_buckets - 1,
+		.number = tables->number,
+		.vip_mask = tables->vip_buckets - 1,
+		.sid_mask = tables->sid_buckets - 1,
+		.row_mask = tables->row_mask,
+	};
+}
+
+static enum lb_step route(struct lb_pkt *pkt)
+{
+	enum lb_step step;
+
+	if (!pkt->generation->number)
+		return lb_pass(pkt, LB_REASON_no_config);
+	step = lb_find_vip(pkt);
+	if (step == LB_NEXT)
+		step = lb_route_by_cid(pkt);
+	if (step == LB_NEXT)
+		step = lb_route_by_tuple(pkt);
+	return step;
+}
+
+void decide_frame(const struct decide_tables *tables, const uint8_t *frame, size_t length,
+		  struct decision *decision)
+{
+	struct lb_generation generation = point_at(tables);
+	struct lb_pkt pkt = { .generation = &generation };
+
+	if (lb_parse(&pkt, frame, frame + length, (__u32)length) == LB_NEXT)
+		route(&pkt);
+	*decision = (struct decision){
+		.reason = LB_ROUTE_REASON(pkt.route),
+		.server = LB_ROUTE_SERVER(pkt.route),
+		.vip = LB_VIP_NUMBER(pkt.vip),
+		.pool = LB_VIP_POOL(pkt.vip),
+		.config_id = LB_ROUTE_CONFIG_ID(pkt.route),
+		.shape = pkt.shape,
+		.ip = pkt.ip,
+		.udp = pkt.udp,
+		.link_length = pkt.link_length,
+		.ip_length = pkt.ip_length,
+		.payload_length = pkt.payload_length,
 	};
 }
 
 bool decide_known(const struct plan *plan, uint32_t index, const uint8_t *cid,
 		  struct lb_conn_key *key, uint32_t *server)
 {
-	struct lb_generation generation = point_at(plan);
+	struct decide_tables tables = decide_tables_of(plan);
+	struct lb_generation generation = point_at(&tables);
 	uint8_t packet[LB_CID_LEAD + LB_CID_MAX] = {}; /* in front of the body, as in a packet */
 	struct lb_dcid dcid = { .octets = packet + LB_CID_LEAD - 1, .length = LB_CID_MAX };
 	const struct lb_cid_config *config = index < plan->n_cids ? &plan->cids[index] : NULL;
@@ -64,7 +126,8 @@ bool decide_known(const struct plan *plan, uint32_t index, const uint8_t *cid,
 bool decide_known_frame(const struct plan *plan, const uint8_t *frame, size_t length,
 			struct lb_conn_key *key, uint32_t *server)
 {
-	struct lb_generation generation = point_at(plan);
+	struct decide_tables tables = decide_tables_of(plan);
+	struct lb_generation generation = point_at(&tables);
 	struct lb_pkt pkt = { .generation = &generation };
 	struct lb_dcid dcid;
 

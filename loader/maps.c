@@ -241,6 +241,28 @@ fail:
 	return err;
 }
 
+/* As many entries as the maps that they replace. */
+int map_set_own_counters(struct map_set *set, struct reason *reason)
+{
+	int *const fds[] = { &set->reason_stats, &set->vip_stats, &set->server_stats,
+			     &set->cid_stats };
+	static const char *const names[] = { LB_MAP_REASON_STATS, LB_MAP_VIP_STATS,
+					     LB_MAP_SERVER_STATS, LB_MAP_CID_STATS };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, names[i], sizeof(__u32),
+					sizeof(struct lb_count), entries(*fds[i]), NULL);
+
+		if (fd < 0)
+			return reason_set(reason, REASON_UNKNOWN, "map-create", errno, "%s",
+					  names[i]);
+		close(*fds[i]);
+		*fds[i] = fd;
+	}
+	set->percpu = false;
+	return 0;
+}
+
 int map_set_from_pins(struct map_set *set, const char *directory, struct reason *reason)
 {
 	char path[256];

@@ -113,6 +113,9 @@ int object_open(const struct object_request *request, struct bpf_object **object
 		*object = NULL;
 		return error;
 	}
+	/* Its steps are taken in user space. */
+	bpf_object__for_each_program(program, *object)
+		bpf_program__set_autoload(program, request->tier != TIER_USERSPACE);
 	if (request->ifindex) {
 		program = bpf_object__find_program_by_name(*object, tiers[request->tier].program);
 		bpf_program__set_ifindex(program, request->ifindex);

@@ -16,6 +16,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "attach.h"
@@ -140,6 +141,25 @@ int pins_move(const struct pin_path *from, const struct pin_path *to, struct rea
 	return 0;
 }
 
+static int64_t now_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	return clock_gettime(clock, &now) ? 0 : now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+uint64_t pins_made(const struct pin_path *folder)
+{
+	struct stat made;
+	int64_t since_boot;
+
+	if (stat(folder->text, &made))
+		return 0;
+	since_boot = made.st_mtim.tv_sec * 1000000000LL + made.st_mtim.tv_nsec -
+		     (now_ns(CLOCK_REALTIME) - now_ns(CLOCK_BOOTTIME));
+	return since_boot > 0 ? (uint64_t)since_boot : 0;
+}
+
 bool pins_exist(const struct pin_path *folder)
 {
 	return !access(folder->text, F_OK);
@@ -178,6 +198,19 @@ int pins_put(int fd, const struct pin_path *folder, const char *name, struct rea
 	if (bpf_obj_pin(fd, path.text))
 		return reason_set(reason, REASON_UNKNOWN, "pin", errno, "%s", path.text);
 	return 0;
+}
+
+uint32_t pins_map_id(const struct pin_path *folder, const char *name)
+{
+	int fd = bpf_obj_get(pins_in(folder, name).text);
+	struct bpf_map_info info = {};
+	__u32 length = sizeof(info);
+
+	if (fd < 0)
+		return 0;
+	bpf_obj_get_info_by_fd(fd, &info, &length);
+	close(fd);
+	return info.id;
 }
 
 int pins_program(const struct pin_path *folder)

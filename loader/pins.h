@@ -36,6 +36,8 @@ int pins_make(const struct pin_path *folder, struct reason *reason);
 void pins_remove(const struct pin_path *folder);
 /* `from` takes the place of `to`. */
 int pins_move(const struct pin_path *from, const struct pin_path *to, struct reason *reason);
+/* When, in ns since boot; 0: not known. */
+uint64_t pins_made(const struct pin_path *folder);
 bool pins_exist(const struct pin_path *folder);
 
 int pins_mark(const struct pin_path *folder, struct reason *reason, const char *format, ...)
@@ -44,6 +46,8 @@ bool pins_marked(const struct pin_path *folder, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 int pins_put(int fd, const struct pin_path *folder, const char *name, struct reason *reason);
+/* Tells maps apart; 0: no map is pinned there. */
+uint32_t pins_map_id(const struct pin_path *folder, const char *name);
 /* The program pinned there: fd, or -errno. */
 int pins_program(const struct pin_path *folder);
 

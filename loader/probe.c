@@ -18,6 +18,7 @@
 
 #include "advice.h"
 #include "attach.h"
+#include "claim.h"
 #include "device.h"
 #include "hook.h"
 #include "log.h"
@@ -203,6 +204,7 @@ bool probe_settled(struct probe *probe, enum tier number)
 		[TIER_OFFLOAD] = TIER_NONE, /* goes with either host tier */
 		[TIER_DRIVER] = TIER_GENERIC,
 		[TIER_GENERIC] = TIER_DRIVER,
+		[TIER_USERSPACE] = TIER_NONE, /* below whatever there is */
 	};
 	const struct probe_program *same = &probe->attached[number];
 	const struct probe_program *other =
@@ -250,6 +252,45 @@ static void probe_generic(struct probe *probe, const struct probe_options *optio
 		try_host_attach(probe, TIER_GENERIC);
 	else
 		probe_yes(&probe->tiers[TIER_GENERIC]);
+}
+
+/* Any TC program: ours asks for the maps of a configuration. */
+static int load_classifier(struct reason *reason)
+{
+	static const struct bpf_insn next[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = -1 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	int fd;
+
+	log_forget_kernel();
+	fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "shunt_trial", "Dual BSD/GPL", next,
+			   sizeof(next) / sizeof(next[0]), NULL);
+	if (fd < 0) {
+		reason_set(reason, REASON_UNKNOWN, "prog-load", errno, "tc program");
+		reason_set_kernel(reason, log_kernel_sentence());
+		return -1;
+	}
+	close(fd);
+	return 0;
+}
+
+/* Needs maps and TC; XDP it can do without. */
+static void probe_userspace(struct probe *probe, const struct probe_options *options)
+{
+	struct probe_tier *tier = &probe->tiers[TIER_USERSPACE];
+	bool served = claim_is_held(probe->nic.name);
+	struct reason reason;
+
+	if (try_host_load(TIER_USERSPACE, options, &reason) || load_classifier(&reason)) {
+		probe_explain_load(tier, &reason);
+		return;
+	}
+	probe_yes(tier);
+	if (served)
+		probe_set_text(tier, "served by loader run");
+	else
+		probe_set_text(tier, "where loader run serves it");
 }
 
 static void list_features(const struct nic *nic, struct probe_tier *tier)
@@ -394,11 +435,13 @@ int probe_interface(const char *name, const struct probe_options *options, struc
 			lacks_rights(probe, TIER_OFFLOAD, &rights);
 		lacks_rights(probe, TIER_DRIVER, &rights);
 		lacks_rights(probe, TIER_GENERIC, &rights);
+		lacks_rights(probe, TIER_USERSPACE, &rights);
 	} else {
 		find_ours(probe);
 		probe_offload(probe, options);
 		probe_driver(probe, options);
 		probe_generic(probe, options);
+		probe_userspace(probe, options);
 	}
 	/* Verdicts of an interface that is there no more would be wrong. */
 	if (device_gone(probe->nic.ifindex)) {
@@ -413,7 +456,8 @@ int probe_interface(const char *name, const struct probe_options *options, struc
 
 bool probe_chooses(const struct probe *probe, enum tier tier)
 {
-	if (probe->tiers[tier].usable != PROBE_YES)
+	/* That one has to be asked for, or comes with the service. */
+	if (probe->tiers[tier].usable != PROBE_YES || tier == TIER_USERSPACE)
 		return false;
 	return tier != TIER_GENERIC || probe->tiers[TIER_DRIVER].usable != PROBE_YES;
 }

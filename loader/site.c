@@ -54,6 +54,8 @@ static bool is_attached(const struct site *site, enum tier tier, const struct pi
 	int fd = slot ? pins_program(folder) : -ENOENT;
 	struct hook_program program = {};
 
+	if (tier == TIER_USERSPACE)
+		return site->ifindex && pins_marked(folder, SITE_DEVICE_MARK, site->ifindex);
 	if (fd < 0)
 		return false;
 	hook_program(fd, &program); /* fails where the card is gone: then the id is 0 */
@@ -70,7 +72,7 @@ bool site_find(const struct site *site, enum tier tier, struct pin_path *folder)
 	if (is_attached(site, tier, folder))
 		return true;
 	*folder = site_fresh_folder(site, tier);
-	return is_attached(site, tier, folder);
+	return tier != TIER_USERSPACE && is_attached(site, tier, folder);
 }
 
 static int remove_stale(const struct pin_path *folder)
@@ -88,7 +90,7 @@ static int settle(const struct site *site, enum tier tier)
 	struct pin_path folder = site_folder(site, tier), fresh = site_fresh_folder(site, tier);
 	struct reason ignored = {};
 
-	if (is_attached(site, tier, &fresh)) {
+	if (tier != TIER_USERSPACE && is_attached(site, tier, &fresh)) {
 		pins_move(&fresh, &folder, &ignored);
 		return 0;
 	}
@@ -125,7 +127,8 @@ static int drop_strays(struct site *site, enum tier tier)
 
 static int settle_all(struct site *site)
 {
-	struct pin_path driver, generic, stack = pins_folder(site->interface, PINS_STACK);
+	struct pin_path stack = pins_folder(site->interface, PINS_STACK), folder;
+	bool host = false;
 	enum tier tier;
 	int cleaned = 0;
 
@@ -133,9 +136,11 @@ static int settle_all(struct site *site)
 		cleaned += settle(site, tier);
 		cleaned += drop_strays(site, tier);
 	}
-	driver = site_folder(site, TIER_DRIVER);
-	generic = site_folder(site, TIER_GENERIC);
-	if (!pins_exist(&driver) && !pins_exist(&generic) && pins_exist(&stack)) {
+	for (tier = TIER_DRIVER; tier < TIER_COUNT; tier++) {
+		folder = site_folder(site, tier);
+		host |= pins_exist(&folder);
+	}
+	if (!host && pins_exist(&stack)) {
 		stack_detach(site->interface, site->ifindex);
 		cleaned++;
 	}
@@ -168,6 +173,18 @@ void site_leave(struct site *site)
 	site->lock = -1;
 }
 
+/* The maps of the tier userspace are those of a host tier. */
+static bool shares(const struct site *site, const struct pin_path *folder)
+{
+	uint32_t id = pins_map_id(folder, LB_MAP_META);
+	struct pin_path host;
+
+	for (enum tier tier = TIER_DRIVER; tier < TIER_USERSPACE; tier++)
+		if (site_find(site, tier, &host) && pins_map_id(&host, LB_MAP_META) == id)
+			return true;
+	return false;
+}
+
 int site_read(const struct site *site, enum tier tier, const struct pin_path *folder,
 	      struct attachment *attachment, struct reason *reason)
 {
@@ -188,9 +205,10 @@ int site_read(const struct site *site, enum tier tier, const struct pin_path *fo
 	attachment->tier = tier;
 	attachment->program_id = program.id;
 	strcpy(attachment->tag, program.tag);
-	attachment->loaded = program.loaded;
+	attachment->loaded = tier == TIER_USERSPACE ? pins_made(folder) : program.loaded;
 	attachment->dispatcher = program.id != site->hook.id[tier];
 	attachment->stack = tier != TIER_OFFLOAD && stack_attached(site->interface, site->ifindex);
+	attachment->shares = tier == TIER_USERSPACE && shares(site, folder);
 	attachment->current =
 		pins_marked(folder, SITE_BUILD_MARK, (unsigned long long)object_build(tier));
 	return 0;

@@ -36,5 +36,6 @@ int site_read(const struct site *site, enum tier tier, const struct pin_path *fo
 	      struct attachment *attachment, struct reason *reason);
 
 #define SITE_BUILD_MARK "build-%016llx"
+#define SITE_DEVICE_MARK "device-%u" /* of the tier userspace, which no hook knows: the ifindex */
 
 #endif

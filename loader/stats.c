@@ -330,7 +330,8 @@ bool stats_share(const struct stats *stats, size_t tier, struct stats_share *sha
 	for (size_t i = 0; card->tier == TIER_OFFLOAD && i < stats->n; i++) {
 		const struct stats_tier *host = &stats->tiers[i];
 
-		if (i == tier || strcmp(host->interface, card->interface))
+		if (i == tier || host->tier == TIER_USERSPACE ||
+		    strcmp(host->interface, card->interface))
 			continue;
 		*share = (struct stats_share){
 			.interface = card->interface,

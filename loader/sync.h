@@ -32,6 +32,8 @@ int map_set_from_object(struct map_set *set, const struct bpf_object *object,
 			struct reason *reason);
 /* The maps pinned in a directory. -ENOENT: nothing there. Wrong layout: REASON_ABI, which says what. */
 int map_set_from_pins(struct map_set *set, const char *directory, struct reason *reason);
+/* New counters instead of those the set has, not one a CPU: for who counts in user space. */
+int map_set_own_counters(struct map_set *set, struct reason *reason);
 int map_set_pin(const struct map_set *set, const char *directory, struct reason *reason);
 void map_set_close(struct map_set *set);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The three tiers, best first, and the names people call them by.
+ * The tiers, best first, and the names people call them by.
  */
 #include <linux/if_link.h>
 #include <string.h>
@@ -22,6 +22,10 @@ static struct tier_info table[TIER_COUNT] = {
 			   .program = LB_PROG_GENERIC,
 			   .xdp_flags = XDP_FLAGS_SKB_MODE,
 			   .object = object_generic },
+	/* Nobody loads the program here. */
+	[TIER_USERSPACE] = { .name = "userspace",
+			     .program = LB_PROG_GENERIC,
+			     .object = object_generic },
 };
 
 const struct tier_info *const tiers = table;
@@ -32,6 +36,7 @@ __attribute__((constructor)) static void fill_sizes(void)
 	table[TIER_OFFLOAD].object_size = OBJECT_SIZE(offload);
 	table[TIER_DRIVER].object_size = OBJECT_SIZE(driver);
 	table[TIER_GENERIC].object_size = OBJECT_SIZE(generic);
+	table[TIER_USERSPACE].object_size = OBJECT_SIZE(generic);
 }
 
 enum tier tier_by_name(const char *name)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The three XDP tiers as a table, best first: names, the program, the attach mode. Pure.
+ * The tiers as a table, best first: names, the program, the attach mode. Pure.
  */
 #ifndef SHUNT_TIER_H
 #define SHUNT_TIER_H
@@ -8,12 +8,20 @@
 #include <linux/types.h>
 #include <stddef.h>
 
-enum tier { TIER_OFFLOAD, TIER_DRIVER, TIER_GENERIC, TIER_COUNT, TIER_NONE = TIER_COUNT };
+/* The first three are XDP's; the last one is served by loader run, and has the object's maps alone. */
+enum tier {
+	TIER_OFFLOAD,
+	TIER_DRIVER,
+	TIER_GENERIC,
+	TIER_USERSPACE,
+	TIER_COUNT,
+	TIER_NONE = TIER_COUNT
+};
 
 struct tier_info {
-	const char *name; /* "offload", "driver", "generic" */
+	const char *name; /* "offload", "driver", "generic", "userspace" */
 	const char *program; /* name in the BPF object */
-	__u32 xdp_flags; /* XDP_FLAGS_HW_MODE, _DRV_MODE, _SKB_MODE */
+	__u32 xdp_flags; /* XDP_FLAGS_HW_MODE, _DRV_MODE, _SKB_MODE; 0: no XDP */
 	const unsigned char *object; /* the ELF file, embedded */
 	size_t object_size;
 };

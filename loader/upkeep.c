@@ -160,6 +160,7 @@ static int attach_one(struct upkeep *upkeep, struct upkeep_interface *site, stru
 
 	walk_request_init(&request, site->wanted.name, upkeep->config);
 	request.timeout_ms = time_left(upkeep);
+	request.served = true;
 	error = walk_tiers(&request, &walk, reason);
 	if (!error || site->failure != reason->code)
 		tell_walk(upkeep, site->wanted.name, &walk);
@@ -204,7 +205,7 @@ static int apply_one(struct upkeep *upkeep, const struct upkeep_interface *site,
 		};
 		struct apply_result result = {};
 
-		if (!dry_run && site->foreign[list[i].tier])
+		if (list[i].shares || (!dry_run && site->foreign[list[i].tier]))
 			continue;
 		error = apply_config(&list[i], config, &request, &result, reason);
 		if (!error && !dry_run)
@@ -392,7 +393,8 @@ static void compare_all(struct upkeep *upkeep, struct comparison *comparison)
 		    attach_list(site->wanted.name, &list, &n, &ignored))
 			continue;
 		for (size_t j = 0; j < n; j++)
-			compare_one(site, &list[j], comparison);
+			if (!list[j].shares)
+				compare_one(site, &list[j], comparison);
 		attach_list_free(list, n);
 	}
 }

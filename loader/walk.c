@@ -131,10 +131,22 @@ static void undo(const struct walk_request *request, struct walk *walk)
 	}
 }
 
+/* The balancer's, below all others, or instead of them where the file allows. */
+static bool wants_userspace(const struct walk_request *request, bool attached)
+{
+	if (!request->served || request->only == TIER_USERSPACE)
+		return false;
+	if (attached)
+		return true;
+	return request->only == TIER_NONE &&
+	       (request->require == TIER_NONE || request->require == TIER_USERSPACE);
+}
+
 int walk_tiers(const struct walk_request *request, struct walk *walk, struct reason *reason)
 {
-	enum tier tier, worst = TIER_GENERIC, last = TIER_OFFLOAD;
-	bool attached = false, final = false;
+	enum tier tier, last = TIER_OFFLOAD;
+	enum tier worst = request->only == TIER_USERSPACE ? TIER_USERSPACE : TIER_GENERIC;
+	bool attached = false, final = false, ignored;
 	int error = -EOPNOTSUPP;
 
 	memset(walk, 0, sizeof(*walk));
@@ -150,6 +162,10 @@ int walk_tiers(const struct walk_request *request, struct walk *walk, struct rea
 			worst = tier;
 		attached |= !error;
 	}
+	/* Without it the others do what they did. */
+	if (!final && wants_userspace(request, attached) &&
+	    !try_tier(request, TIER_USERSPACE, &walk->tiers[TIER_USERSPACE], &ignored))
+		attached = true;
 	if (attached && !final)
 		return 0;
 	*reason = walk->tiers[last].reason;

@@ -16,6 +16,7 @@ struct walk_request {
 	enum tier require; /* nothing below it will do; TIER_NONE: any tier */
 	struct attach_options options;
 	const struct config *config; /* is applied; NULL: attached tiers keep what they have */
+	bool served; /* by loader run: the tier userspace below whatever else there is */
 	int timeout_ms; /* for neighbours */
 };
 

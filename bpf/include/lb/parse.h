@@ -45,7 +45,9 @@ enum {
 #ifndef LB_MIN_PAYLOAD
 #define LB_MIN_PAYLOAD 0
 #endif
+#ifndef LB_MAX_IP_HEADERS
 #define LB_MAX_IP_HEADERS 511 /* octets, IPv6 header and extensions: one less than a power of 2 */
+#endif
 
 static LB_INLINE __u32 lb_read16(const __u8 *p)
 {

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What lb/forward.h does to a frame in the kernel, here. See forward.h.
+ */
+#include "forward.h"
+
+#define LB_MAY_PERCPU	0
+#define LB_MAY_REDIRECT 1
+#define LB_MAY_AES	1
+#define LB_MAY_GUE	1
+#define LB_MAY_TRACK	1
+#include "lb/rewrite.h"
+
+static bool fail(enum lb_reason why, enum lb_reason *reason)
+{
+	*reason = why;
+	return false;
+}
+
+bool forward_frame(const struct decide_tables *tables, const struct decision *decision,
+		   uint8_t *frame, size_t length, struct forwarded *out, enum lb_reason *reason)
+{
+	const struct lb_server *server;
+	uint32_t version = LB_SHAPE_VERSION(decision->shape);
+	uint32_t type_at = LB_SHAPE_TYPE_AT(decision->shape), left, added;
+	uint8_t *ip = frame + (decision->ip - frame), *udp = frame + (decision->udp - frame);
+	struct lb_outer outer;
+
+	server = decision->server < tables->n_servers ? &tables->servers[decision->server] : NULL;
+	if (!server || server->mode == LB_MODE_UNSET)
+		return fail(LB_REASON_no_next_hop, reason);
+	if (LB_SHAPE_TTL(decision->shape) <= 1)
+		return fail(LB_REASON_ttl_expired, reason);
+	added = server->outer_length & LB_OUTER_MASK;
+	if (decision->ip_length + added > UINT16_MAX)
+		return fail(LB_REASON_no_headroom, reason);
+	/* VLAN tags stay on a frame that leaves where it came in. */
+	left = server->egress ? LB_ETH_LENGTH - 2 : type_at;
+	outer = lb_outer_of(added, ip, udp, decision->shape);
+	if (server->outer_length & LB_OUTER_NAT)
+		lb_nat_forward(ip, udp, version, server);
+	out->frame = frame + type_at - left - added;
+	out->length = length - (type_at - left) + added;
+	out->link_length = left + 2;
+	out->server = server;
+	lb_rewrite(out->frame, out->frame + out->length, server, left, version, outer);
+	return true;
+}
