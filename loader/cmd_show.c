@@ -78,6 +78,7 @@ static void hop_text(const struct view *view, uint32_t number, char *text, size_
 static void server_row(const struct view *view, uint32_t i, struct out_table *table, json_t *list)
 {
 	char address[INET6_ADDRSTRLEN], ids[96], hop[64], weight[16], share[16], shown[16];
+	char mtu[16];
 	uint32_t pool = 0, number = view->number[i];
 	const struct config_server *server = plan_server(view->config, i, &pool);
 	const char *pool_name = view->config->pools[pool].name;
@@ -90,32 +91,36 @@ static void server_row(const struct view *view, uint32_t i, struct out_table *ta
 				share,
 				state_name(server),
 				hop,
+				mtu,
 				ids };
 	bool resolved = view->servers[number].mode != LB_MODE_UNSET;
+	bool measured = resolved && view->servers[number].mtu != UINT16_MAX;
 
 	config_address_text(&server->address, address);
 	ids_text(server, ids, sizeof(ids));
 	hop_text(view, number, hop, sizeof(hop));
+	snprintf(mtu, sizeof(mtu), measured ? "%u" : "unknown", view->servers[number].mtu);
 	snprintf(shown, sizeof(shown), "%u", number);
 	snprintf(weight, sizeof(weight), "%u", server->weight);
 	snprintf(share, sizeof(share), "%.1f%%", 100.0 * view->shares[number] / view_rows(view));
 	out_table_row(table, resolved ? OUT_PLAIN : OUT_BAD, cells);
 	json_array_append_new(
-		list, json_pack("{s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:s, s:o, s:o}", "pool",
+		list, json_pack("{s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:s, s:o, s:o, s:o}", "pool",
 				pool_name, "server", server->name, "number", (json_int_t)number,
 				"address", address, "mode", config_mode_text(server->mode),
 				"weight", (json_int_t)server->weight, "rows",
 				(json_int_t)view->shares[number], "state", state_name(server),
-				"next_hop", resolved ? json_string(hop) : json_null(), "server_ids",
-				ids_json(server)));
+				"next_hop", resolved ? json_string(hop) : json_null(), "mtu",
+				measured ? json_integer(view->servers[number].mtu) : json_null(),
+				"server_ids", ids_json(server)));
 }
 
 static json_t *show_servers(const struct view *view)
 {
-	static const char *const headings[] = { "pool",	    "server",	 ">number", "address",
-						"mode",	    ">weight",	 ">rows",   "state",
-						"next hop", "server ids" };
-	struct out_table *table = out_table_begin(10, headings);
+	static const char *const headings[] = { "pool",	    "server",  ">number",   "address",
+						"mode",	    ">weight", ">rows",	    "state",
+						"next hop", ">mtu",    "server ids" };
+	struct out_table *table = out_table_begin(11, headings);
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; i < view->n_servers; i++)

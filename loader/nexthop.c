@@ -253,6 +253,7 @@ static void decide(const struct way_survey *survey, const struct way_route *rout
 	memcpy(hop->destination_mac, neighbour->mac, sizeof(hop->destination_mac));
 	memcpy(hop->source_mac, link->mac, sizeof(hop->source_mac));
 	hop->source = route->source;
+	hop->mtu = route->mtu ?: link->mtu;
 }
 
 static int survey_and_find(const struct config *config, int timeout_ms, struct way_survey *survey)

@@ -134,7 +134,7 @@ static bool link_changed(const struct nexthop_watch *watch, const struct nlmsghd
 	way_link_read(message, &now);
 	before = way_link(&watch->survey.links, now.index);
 	return message->nlmsg_type == RTM_DELLINK || !before ||
-	       (now.flags & LINK_FLAGS) != (before->flags & LINK_FLAGS) ||
+	       (now.flags & LINK_FLAGS) != (before->flags & LINK_FLAGS) || now.mtu != before->mtu ||
 	       now.type != before->type || now.has_mac != before->has_mac ||
 	       memcmp(now.mac, before->mac, sizeof(now.mac)) || strcmp(now.name, before->name);
 }

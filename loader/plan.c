@@ -446,6 +446,14 @@ static void build_nat(const struct config_server *server, struct lb_server *entr
 	entry->checksum = lb_csum_fold(sum);
 }
 
+/* What the file says counts more than what the kernel knows: there may be a narrower link on the way. */
+static uint16_t mtu_of(const struct config *config, const struct plan_hop *hop)
+{
+	uint32_t mtu = config->server_mtu ? config->server_mtu : hop->mtu;
+
+	return mtu && mtu < UINT16_MAX ? mtu : UINT16_MAX;
+}
+
 static void build_server(struct plan *plan, const struct config_server *server,
 			 const struct plan_hop *hop, struct lb_server *entry)
 {
@@ -456,7 +464,7 @@ static void build_server(struct plan *plan, const struct config_server *server,
 	memcpy(entry->destination_mac, hop->destination_mac, 6);
 	memcpy(entry->source_mac, hop->source_mac, 6);
 	entry->egress = hop->egress;
-	entry->mtu = hop->mtu && hop->mtu < UINT16_MAX ? hop->mtu : UINT16_MAX;
+	entry->mtu = mtu_of(plan->config, hop);
 	if (server->mode == CONFIG_MODE_L2DSR) {
 		entry->mode = LB_MODE_L2DSR;
 		return;

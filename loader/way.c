@@ -126,6 +126,9 @@ void way_link_read(const struct nlmsghdr *message, struct way_link *link)
 		case IFLA_IFNAME:
 			strncpy(link->name, mnl_attr_get_str(attr), sizeof(link->name) - 1);
 			break;
+		case IFLA_MTU:
+			link->mtu = mnl_attr_get_u32(attr);
+			break;
 		case IFLA_LINKINFO:
 			link_kind(attr, link);
 			break;
@@ -203,6 +206,14 @@ static void via_read(struct config_address *address, const struct nlattr *attr)
 	memcpy(address->octets, via->rtvia_addr, size);
 }
 
+static void metrics_read(const struct nlattr *metrics, struct way_route *route)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, metrics) if (mnl_attr_get_type(attr) == RTAX_MTU)
+		route->mtu = mnl_attr_get_u32(attr);
+}
+
 static int route_seen(const struct nlmsghdr *message, void *context)
 {
 	const struct rtmsg *info = mnl_nlmsg_get_payload(message);
@@ -223,6 +234,9 @@ static int route_seen(const struct nlmsghdr *message, void *context)
 			break;
 		case RTA_VIA:
 			via_read(&route->gateway, attr);
+			break;
+		case RTA_METRICS:
+			metrics_read(attr, route);
 			break;
 		case RTA_PREFSRC:
 			address_read(&route->source, info->rtm_family, attr);

@@ -16,6 +16,7 @@ struct way_link {
 	uint32_t flags; /* IFF_* */
 	uint16_t type; /* ARPHRD_* */
 	char name[16];
+	uint32_t mtu; /* of an IP packet */
 	char kind[16]; /* "vlan", "veth", ...; empty for hardware */
 	bool has_mac;
 	uint8_t mac[6];
@@ -34,6 +35,7 @@ struct way_route {
 	uint32_t link;
 	struct config_address gateway; /* family 0: on the link itself */
 	struct config_address source;
+	uint32_t mtu; /* of the route itself, or as routers on it have told; 0: its link's */
 };
 
 struct way_neighbour {

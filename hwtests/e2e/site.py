@@ -400,7 +400,8 @@ def check_sums(stats: Stats) -> None:
     assert stats.forwarded == sum(stats.servers.values()) == stats.reasons["cid"] + stats.hashed
     assert stats.reasons["cid"] == sum(stats.configs.values())
     assert stats.forwarded == sum(stats.vips.values()) - sum(
-        stats.reasons[name] for name in ("no_server", "no_next_hop", "ttl_expired", "no_headroom"))
+        stats.reasons[name] for name in ("no_server", "no_next_hop", "ttl_expired", "no_headroom",
+                                         "too_big", "too_big_answered"))
 
 
 @contextlib.contextmanager

@@ -90,8 +90,8 @@ def _server(model: Model, server: Server) -> bytes:
         total = sum(number for number, in struct.iter_unpack("<H", source + destination + rest))
         total = (total & 0xffff) + (total >> 16)
         total = (total & 0xffff) + (total >> 16)
-    return struct.pack("<6s6sI16s16sBBH2s2x", server.mac, b"\x02\0\0\0\0\0", 0, destination,
-                       source, mode, OUTER_LENGTH[mode], total, port)
+    return struct.pack("<6s6sI16s16sBBH2sH", server.mac, b"\x02\0\0\0\0\0", 0, destination,
+                       source, mode, OUTER_LENGTH[mode], total, port, 0xffff)
 
 
 #: Octets before the body that the offsets of struct lb_cid_key count from.

@@ -339,8 +339,8 @@ struct lb_recent {
 struct lb_flow_budget {
 	__u32 second; /* jiffies when it began */
 	__u32 used;
-	__u32 answers; /* ICMP answers in this second; entry 0 alone */
-	__u32 pad;
+	__u32 answers; /* ICMP answers in a second of their own; entry 0 alone */
+	__u32 answer_second; /* which one, since the machine was started */
 };
 
 /*

@@ -6,6 +6,7 @@
 #ifndef LB_FORWARD_H
 #define LB_FORWARD_H
 
+#include "lb/answer.h"
 #include "lb/maps.h"
 #include "lb/rewrite.h"
 
@@ -31,9 +32,8 @@ static LB_SUB __u32 lb_send(struct xdp_md *ctx, const struct lb_server *server, 
 		return LB_LEFT(LB_REASON_no_next_hop);
 	if (LB_SHAPE_TTL(shape) <= 1)
 		return LB_LEFT(LB_REASON_ttl_expired);
-	/* Only a virtual link hands over frames that large, unsegmented. */
-	if (LB_MAY_REDIRECT && lb_ip_length(ip, ip_version) + length > 0xffff)
-		return LB_LEFT(LB_REASON_no_headroom);
+	if (LB_MAY_REDIRECT && lb_ip_length(ip, ip_version) + length > server->mtu)
+		return LB_LEFT(LB_REASON_too_big);
 	outer = lb_outer_of(length, ip, udp, shape);
 	if (LB_MAY_REDIRECT && server->egress) {
 		verdict = lb_redirect(server->egress);
@@ -52,6 +52,18 @@ static LB_SUB __u32 lb_send(struct xdp_md *ctx, const struct lb_server *server, 
 	return verdict;
 }
 
+/* Too long for its server: its sender is told so, or it is passed. */
+static LB_INLINE void lb_refuse(struct xdp_md *ctx, struct lb_pkt *pkt,
+				const struct lb_server *server)
+{
+	__u32 mtu = server->mtu - (server->outer_length & LB_OUTER_MASK);
+
+	lb_pass(pkt, LB_REASON_too_big);
+	pkt->verdict = lb_tell_too_big(ctx, pkt->shape, mtu, pkt->generation->half);
+	if (pkt->verdict != XDP_PASS)
+		pkt->route = LB_ROUTE(0, LB_REASON_too_big_answered, 0);
+}
+
 /* A server is chosen. */
 static LB_INLINE void lb_forward(struct xdp_md *ctx, struct lb_pkt *pkt)
 {
@@ -61,7 +73,9 @@ static LB_INLINE void lb_forward(struct xdp_md *ctx, struct lb_pkt *pkt)
 	sent = server ? lb_send(ctx, server, pkt->ip, pkt->udp, pkt->shape) :
 			LB_LEFT(LB_REASON_no_next_hop);
 	pkt->verdict = sent;
-	if (LB_LEFT_WHY(sent))
+	if (LB_MAY_TRACK && server && sent == LB_LEFT(LB_REASON_too_big))
+		lb_refuse(ctx, pkt, server);
+	else if (LB_LEFT_WHY(sent))
 		lb_pass(pkt, LB_LEFT_WHY(sent));
 }
 

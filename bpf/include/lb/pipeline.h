@@ -50,7 +50,8 @@ static LB_INLINE int lb_finish(const struct lb_pkt *pkt)
 	lb_count(&reason_stats, reason, pkt->frame_length);
 	lb_count(&vip_stats, LB_VIP_NUMBER(pkt->vip), pkt->frame_length);
 	if (!server)
-		return XDP_PASS;
+		return LB_MAY_TRACK && reason == LB_REASON_too_big_answered ? pkt->verdict :
+									      XDP_PASS;
 	lb_count(&server_stats, server, pkt->frame_length);
 	if (reason == LB_REASON_cid || reason == LB_REASON_known_cid)
 		lb_count(&cid_stats,

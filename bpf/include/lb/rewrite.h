@@ -48,10 +48,10 @@ struct lb_inner {
 };
 
 /* An address, in pairs of words. */
-static LB_INLINE void lb_copy16(__u8 *to, const __u32 *from)
+static LB_INLINE void lb_copy16(__u8 *to, const void *from)
 {
 	lb_store64(to, lb_load64(from));
-	lb_store64(to + 8, lb_load64(from + 2));
+	lb_store64(to + 8, lb_load64((const __u8 *)from + 8));
 }
 
 /*
