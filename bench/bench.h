@@ -42,6 +42,9 @@ struct harness_frame *harness_frames(struct harness *harness);
 int harness_bare(const struct harness *harness);
 int harness_run(struct harness *harness, int program, const struct harness_span *span,
 		uint32_t packets, struct harness_result *result);
+/* Live frames out of an interface, in as many calls as one likes and from two CPUs at once. */
+int harness_ready(const struct harness *harness, const struct harness_span *span);
+int harness_send(const struct harness *harness, uint32_t ifindex, uint32_t packets);
 
 /* bed.c: a tier's real object with real tables, attached nowhere. */
 enum bed_kind {
@@ -160,6 +163,7 @@ struct measurement {
 	struct harness *harness;
 };
 
+struct figure figure_of(const double *values, uint32_t n);
 int measure(struct measurement *measurement, const char *only, struct reason *reason);
 void measure_free(struct measurement *measurement);
 /* Difference between two cases in each round. NULL or the same: of nothing. */
@@ -169,9 +173,7 @@ struct figure measure_difference(const struct measurement *measurement, const st
 /* check.c: 0, or -EPROTO with what is wrong in reason. */
 int check_output(struct harness *harness, const struct measured *measured, struct reason *reason);
 
-/* report.c */
+/* objects.S */
 extern const char bench_compiler[]; /* of the BPF objects */
-void report_table(FILE *out, const struct measurement *measurement);
-int report_json(const char *path, const struct measurement *measurement);
 
 #endif

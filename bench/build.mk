@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# The bench: bench/*.c with the loader's own code, and the harness program embedded.
+# The bench: bench/*.c with the loader's own code, and its own programs embedded.
 
 BENCH_SOURCES := $(filter-out %.bpf.c,$(wildcard bench/*.c))
 BENCH_OBJECTS := $(BENCH_SOURCES:bench/%.c=$(BUILD)/bench.o/%.o) $(BUILD)/bench.o/objects.o
+BENCH_PROGRAMS := $(patsubst bench/%.c,$(BUILD)/bench.o/%.o,$(wildcard bench/*.bpf.c))
 BENCH_COMPILER = $(shell $(CLANG) --version | head -n 1)
 
 $(BUILD)/bench.o/%.o: bench/%.c bench/build.mk
@@ -10,13 +11,13 @@ $(BUILD)/bench.o/%.o: bench/%.c bench/build.mk
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LOADER_CFLAGS) $(DEPS) -c $< -o $@
 
-$(BUILD)/bench.o/harness.bpf.o: bench/harness.bpf.c bench/build.mk
+$(BUILD)/bench.o/%.bpf.o: bench/%.bpf.c bench/build.mk
 	@echo "  BPF   $@"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) $(DEPS) -c $< -o $@
 	$(Q)$(LLVM_STRIP) -g $@
 
-$(BUILD)/bench.o/objects.o: bench/objects.S $(BUILD)/bench.o/harness.bpf.o
+$(BUILD)/bench.o/objects.o: bench/objects.S $(BENCH_PROGRAMS)
 	@echo "  AS    $@"
 	$(Q)$(CC) -I $(BUILD)/bench.o -DBENCH_COMPILER='"$(BENCH_COMPILER)"' -c $< -o $@
 

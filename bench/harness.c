@@ -6,6 +6,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,7 +17,7 @@ extern const unsigned char bench_object[], bench_object_end[];
 
 struct harness {
 	struct bpf_object *object;
-	int program, bare, frames_fd, control_fd, target_fd;
+	int program, bare, send, control_fd, target_fd, n_cpus;
 	struct harness_frame *frames;
 	size_t mapped;
 	uint64_t salt; /* where the spoofed addresses go on */
@@ -37,6 +38,7 @@ int harness_open(uint32_t n_frames, struct harness **result)
 
 	if (!harness)
 		return -ENOMEM;
+	harness->n_cpus = libbpf_num_possible_cpus();
 	harness->object =
 		bpf_object__open_mem(bench_object, (size_t)(bench_object_end - bench_object), NULL);
 	if (!harness->object) {
@@ -53,6 +55,7 @@ int harness_open(uint32_t n_frames, struct harness **result)
 	}
 	harness->program = program_fd(harness->object, "bench_harness");
 	harness->bare = program_fd(harness->object, "bench_bare");
+	harness->send = program_fd(harness->object, "bench_send");
 	harness->control_fd = bpf_object__find_map_fd_by_name(harness->object, "control_map");
 	harness->target_fd = bpf_object__find_map_fd_by_name(harness->object, "target_map");
 	harness->mapped = ((size_t)n_frames * sizeof(struct harness_frame) + page - 1) &
@@ -97,24 +100,45 @@ static uint64_t thread_time(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* The same for every CPU: only the caller's looks at it. */
+static int set_control(const struct harness *harness, const struct harness_span *span,
+		       uint64_t salt)
+{
+	const struct harness_control control = {
+		.base = span->base,
+		.count = span->count,
+		.next = span->first,
+		.length = sizeof(harness->input),
+		.salt = span->spoofed ? salt : 0,
+		.salt_step = span->spoofed ? HARNESS_SALT_STEP : 0,
+	};
+	struct harness_control *controls = calloc(harness->n_cpus, sizeof(*controls));
+	const uint32_t key = 0;
+	int error = 0;
+
+	if (!controls)
+		return -ENOMEM;
+	for (int i = 0; i < harness->n_cpus; i++)
+		controls[i] = control;
+	if (bpf_map_update_elem(harness->control_fd, &key, controls, BPF_ANY))
+		error = -errno;
+	free(controls);
+	return error;
+}
+
 int harness_run(struct harness *harness, int program, const struct harness_span *span,
 		uint32_t packets, struct harness_result *result)
 {
-	struct harness_control control = { .base = span->base,
-					   .count = span->count,
-					   .next = span->first,
-					   .length = sizeof(harness->input),
-					   .salt_step = span->spoofed ? HARNESS_SALT_STEP : 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = harness->input,
 		    .data_size_in = sizeof(harness->input), .data_out = result->frame,
 		    .data_size_out = sizeof(result->frame), .repeat = (int)packets);
 	const uint32_t key = 0;
 	uint64_t from;
+	int error = set_control(harness, span, harness->salt);
 
-	if (span->spoofed)
-		control.salt = harness->salt;
-	if (bpf_map_update_elem(harness->control_fd, &key, &control, BPF_ANY) ||
-	    bpf_map_update_elem(harness->target_fd, &key, &program, BPF_ANY))
+	if (error)
+		return error;
+	if (bpf_map_update_elem(harness->target_fd, &key, &program, BPF_ANY))
 		return -errno;
 	from = thread_time();
 	if (bpf_prog_test_run_opts(harness->program, &run))
@@ -125,4 +149,22 @@ int harness_run(struct harness *harness, int program, const struct harness_span 
 	result->verdict = run.retval;
 	result->length = run.data_size_out;
 	return 0;
+}
+
+int harness_ready(const struct harness *harness, const struct harness_span *span)
+{
+	return set_control(harness, span, harness->salt);
+}
+
+#define AT_ONCE 64
+
+int harness_send(const struct harness *harness, uint32_t ifindex, uint32_t packets)
+{
+	struct xdp_md context = { .data_end = sizeof(harness->input), .ingress_ifindex = ifindex };
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = harness->input,
+		    .data_size_in = sizeof(harness->input), .ctx_in = &context,
+		    .ctx_size_in = sizeof(context), .repeat = (int)packets,
+		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = AT_ONCE);
+
+	return bpf_prog_test_run_opts(harness->send, &run) ? -errno : 0;
 }

@@ -22,7 +22,6 @@ struct harness_control {
 	__u32 count;
 	__u32 next; /* below count */
 	__u32 length; /* of a whole frame */
-	__u32 pad;
 	/* What changes the client's address of each packet, and by how much it goes on: 0 and 0, it stays. */
 	__u64 salt, salt_step;
 };

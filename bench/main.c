@@ -2,8 +2,9 @@
 /*
  * The bench: what a packet costs in each tier's real program, above a bare XDP_TX.
  */
-#include "bench.h"
+#include "results.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -16,21 +17,24 @@
 #define PACKETS	      300000
 #define QUICK_ROUNDS  13
 #define QUICK_PACKETS 200000
+#define VETH_FRAMES   200000
 
 struct options {
 	uint32_t rounds, packets;
-	bool quick;
+	bool quick, veth;
 	const char *json, *only;
 };
 
 static void usage(FILE *out)
 {
 	fprintf(out,
-		"usage: bench [--quick] [--rounds N] [--packets N] [--only WORD] [--json FILE]\n"
+		"usage: bench [--quick] [--rounds N] [--packets N] [--only WORD] [--veth]\n"
+		"             [--json FILE]\n"
 		"  --quick       %d rounds of %d packets and fewer cases, instead of %d of %d\n"
 		"  --rounds N    how often each case is measured\n"
 		"  --packets N   packets a batch; one lap of the connections at least\n"
 		"  --only WORD   cases whose name holds the word\n"
+		"  --veth        live frames through attached programs, too\n"
 		"  --json FILE   the figures as JSON, too\n",
 		QUICK_ROUNDS, QUICK_PACKETS, ROUNDS, PACKETS);
 }
@@ -51,6 +55,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "packets", required_argument, NULL, 'p' },
 		{ "only", required_argument, NULL, 'o' },
+		{ "veth", no_argument, NULL, 'v' },
 		{ "json", required_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{},
@@ -72,6 +77,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'o':
 			options->only = optarg;
+			break;
+		case 'v':
+			options->veth = true;
 			break;
 		case 'j':
 			options->json = optarg;
@@ -97,10 +105,61 @@ static void stay_here(void)
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
+static int measure_kernel(const struct options *options, struct results *results,
+			  struct reason *reason)
+{
+	cpu_set_t before;
+	int error;
+
+	results->kernel.rounds = options->rounds;
+	results->kernel.packets = options->packets;
+	results->kernel.quick = options->quick;
+	sched_getaffinity(0, sizeof(before), &before);
+	stay_here();
+	error = measure(&results->kernel, options->only, reason);
+	sched_setaffinity(0, sizeof(before), &before);
+	return error;
+}
+
+/* Half as many rounds: there is a device in between, and each case is a longer way. */
+static int measure_veth(const struct options *options, struct results *results,
+			struct reason *reason)
+{
+	int error;
+
+	results->veth = calloc(1, sizeof(*results->veth));
+	if (!results->veth)
+		return reason_set(reason, REASON_UNKNOWN, "veth", ENOMEM, "memory");
+	results->veth->rounds = (options->rounds + 1) / 2;
+	results->veth->frames = options->packets < VETH_FRAMES ? options->packets : VETH_FRAMES;
+	error = net_open(reason);
+	return error ? error : veth_measure(results->veth, reason);
+}
+
+static int show(const struct options *options, const struct results *results)
+{
+	int error = 0;
+
+	report_table(stdout, results);
+	if (options->json)
+		error = report_json(options->json, results);
+	if (error)
+		fprintf(stderr, "bench: %s: %s\n", options->json, strerror(-error));
+	return error;
+}
+
+static void free_results(struct results *results)
+{
+	measure_free(&results->kernel);
+	if (results->veth)
+		veth_free(results->veth);
+	free(results->veth);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = { .rounds = ROUNDS, .packets = PACKETS };
-	struct measurement measurement = {};
+	struct results results = {};
 	struct reason reason = {};
 	int error;
 
@@ -113,21 +172,14 @@ int main(int argc, char **argv)
 		return 4;
 	}
 	log_init(0);
-	stay_here();
-	measurement.rounds = options.rounds;
-	measurement.packets = options.packets;
-	measurement.quick = options.quick;
-	error = measure(&measurement, options.only, &reason);
+	error = measure_kernel(&options, &results, &reason);
+	if (!error && options.veth)
+		error = measure_veth(&options, &results, &reason);
 	if (!error)
-		report_table(stdout, &measurement);
+		error = show(&options, &results);
 	else
 		fprintf(stderr, "bench: %s: %s: %s\n", reason.stage ? reason.stage : "measure",
 			reason.what, *reason.kernel ? reason.kernel : strerror(-error));
-	if (!error && options.json) {
-		error = report_json(options.json, &measurement);
-		if (error)
-			fprintf(stderr, "bench: %s: %s\n", options.json, strerror(-error));
-	}
-	measure_free(&measurement);
+	free_results(&results);
 	return error ? 1 : 0;
 }

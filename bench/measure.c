@@ -18,7 +18,7 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static struct figure summarize(const double *values, uint32_t n)
+struct figure figure_of(const double *values, uint32_t n)
 {
 	struct figure figure = {};
 	double *sorted = malloc(n * sizeof(*sorted));
@@ -44,7 +44,7 @@ struct figure measure_difference(const struct measurement *measurement, const st
 		return figure;
 	for (uint32_t i = 0; i < measurement->rounds; i++)
 		values[i] = of->net[i] - from->net[i];
-	figure = summarize(values, measurement->rounds);
+	figure = figure_of(values, measurement->rounds);
 	free(values);
 	return figure;
 }
@@ -271,8 +271,8 @@ int measure(struct measurement *measurement, const char *only, struct reason *re
 	for (uint32_t i = 0; i < n; i++) {
 		struct measured *measured = &measurement->list[i];
 
-		measured->net_figure = summarize(measured->net, measurement->rounds);
-		measured->gross_figure = summarize(measured->gross, measurement->rounds);
+		measured->net_figure = figure_of(measured->net, measurement->rounds);
+		measured->gross_figure = figure_of(measured->gross, measurement->rounds);
 	}
 	measurement->noise =
 		measure_difference(measurement, &measurement->list[n - 1], &measurement->list[0]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The harness as it was compiled, and by what. */
+/* The bench's own programs as they were compiled, and by what. */
 	.section .rodata
 	.balign 16
 	.global bench_object
@@ -7,6 +7,12 @@ bench_object:
 	.incbin "harness.bpf.o"
 	.global bench_object_end
 bench_object_end:
+	.balign 16
+	.global bench_ends
+bench_ends:
+	.incbin "ends.bpf.o"
+	.global bench_ends_end
+bench_ends_end:
 	.global bench_compiler
 bench_compiler:
 	.asciz BENCH_COMPILER

@@ -11,7 +11,7 @@ if [ "$(id -u)" != 0 ]; then
 	echo "bench: root is needed, for BPF programs: sudo make bench" >&2
 	exit 1
 fi
-ci/install.sh build
+ci/install.sh build bench
 
 mkdir -p "$build"
 if ! "${MAKE:-make}" -j"$(nproc)" BUILD="$build" "$build/bench" >"$log" 2>&1; then
@@ -19,4 +19,4 @@ if ! "${MAKE:-make}" -j"$(nproc)" BUILD="$build" "$build/bench" >"$log" 2>&1; th
 	echo "bench: the build failed: its end is above, all of it in $log" >&2
 	exit 1
 fi
-exec "$build/bench" --json "$build/bench.json" "$@"
+exec "$build/bench" --veth --json "$build/bench.json" "$@"

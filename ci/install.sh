@@ -19,7 +19,8 @@ fail() {
 # The names of all packages of the kinds given, one a line.
 wanted() {
 	for kind in "$@"; do
-		awk -v kind="$kind" '!/^#/ && $2 == kind { print $1 }' ci/packages
+		awk -v kind="$kind" '
+			!/^#/ { for (i = 2; i <= NF; i++) if ($i == kind) print $1 }' ci/packages
 	done
 }
 
@@ -53,7 +54,7 @@ reason() {
 	grep '^E: ' "$log" | tail -n 1
 }
 
-[ $# -gt 0 ] || { echo "usage: ci/install.sh KIND...   (build, test, lint: see ci/packages)" >&2; exit 2; }
+[ $# -gt 0 ] || { echo "usage: ci/install.sh KIND...   (build, test, bench, lint: see ci/packages)" >&2; exit 2; }
 for kind in "$@"; do
 	[ -n "$(wanted "$kind")" ] || { echo "install: $kind: no such kind in ci/packages" >&2; exit 2; }
 done

@@ -30,7 +30,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Document:
     """Tiny rounds. The bench itself ends in failure when a packet was counted under another reason
     than its case's, or came out otherwise than from the program alone."""
     path = tmp_path_factory.mktemp("bench") / "bench.json"
-    done = run("--quick", "--rounds", "3", "--packets", "20000", "--json", str(path))
+    done = run("--quick", "--rounds", "3", "--packets", "20000", "--veth", "--json", str(path))
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "noise:" in done.stdout
@@ -49,7 +49,7 @@ def net(document: Document, routed_by: str, connections: int = 1, tier: str = "d
 
 
 def test_says_what_it_was_measured_on(document: Document) -> None:
-    assert document["schema"] == "shunt/bench/1"
+    assert document["schema"] == "shunt/bench/2"
     assert document["kernel"].split()[0] == os.uname().release
     assert "clang" in document["compiler"]
     assert document["rounds"] == 3 and document["servers"] == 1024
@@ -86,6 +86,34 @@ def test_connections_do_not_count(document: Document) -> None:
 def test_generic_runs_the_same_text(document: Document) -> None:
     for routed_by in ("clear", "three encrypts"):
         assert net(document, routed_by, tier="generic") < net(document, routed_by) * GENEROUS / 2
+
+
+def through_veth(document: Document, program: str, tier: str = "driver", cores: int = 1) -> float:
+    """How many times as many frames as the case it is compared with."""
+    wanted = {"program": program, "tier": tier, "cores": cores}
+    found = [case for case in document["veth"]["cases"] if wanted.items() <= case.items()]
+    assert len(found) == 1, wanted
+    median: float = found[0]["ratio"]["median"]
+    return median
+
+
+def test_live_frames_go_through(document: Document) -> None:
+    """Ratios only. The bench has already failed if frames did not come back or went another way."""
+    for tier in ("driver", "generic"):
+        assert through_veth(document, "clear", tier) > 1 / GENEROUS
+        assert through_veth(document, "three encrypts", tier) > 1 / (2 * GENEROUS)
+    assert through_veth(document, "XDP_DROP") > 0.8
+    assert through_veth(document, "ip_forward", "kernel") > 1
+    if len(os.sched_getaffinity(0)) > 1:
+        assert through_veth(document, "clear", cores=2) > 1
+
+
+def test_aims_say_whether_they_are_reached(document: Document) -> None:
+    assert len(document["aims"]) > 10
+    for aim in document["aims"]:
+        reached = (aim["got"] >= aim["at_least"] if "at_least" in aim
+                   else aim["got"] <= aim["at_most"])
+        assert reached is aim["reached"], aim
 
 
 def test_wrong_options_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The figures as JSON.
+ */
+#include "results.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+
+static double rounded(double value)
+{
+	return round(value * 1000) / 1000;
+}
+
+static json_t *figure_json(const struct figure *figure)
+{
+	return json_pack("{s:f, s:f, s:f}", "p10", rounded(figure->low), "median",
+			 rounded(figure->median), "p90", rounded(figure->high));
+}
+
+static json_t *case_json(const struct measured *measured)
+{
+	const struct bench_case *what = measured->what;
+
+	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:I, s:o, s:o}", "routed_by", what->name,
+			 "tier", tiers[what->tier].name, "mode", bed_modes[what->bed], "tracked",
+			 bed_tracks(what->bed), "ip_version", what->version, "connections",
+			 (json_int_t)what->connections, "net_ns",
+			 figure_json(&measured->net_figure), "gross_ns",
+			 figure_json(&measured->gross_figure));
+}
+
+static json_t *kernel_json(const struct measurement *measurement)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i + 1 < measurement->n; i++)
+		json_array_append_new(list, case_json(&measurement->list[i]));
+	return list;
+}
+
+static json_t *veth_json(const struct veth *veth)
+{
+	json_t *list = json_array();
+
+	if (!veth) {
+		json_decref(list);
+		return json_null();
+	}
+	for (uint32_t i = 0; i + 1 < VETH_CASES; i++) {
+		const struct veth_measured *measured = &veth->list[i];
+		const struct veth_case *what = measured->what;
+
+		if (!measured->missing)
+			json_array_append_new(
+				list,
+				json_pack("{s:s, s:s, s:i, s:o, s:s, s:o, s:b}", "program",
+					  what->name, "tier", what->tier, "cores", (int)what->cores,
+					  "mpps", figure_json(&measured->mpps_figure), "against",
+					  veth->list[what->base].what->name, "ratio",
+					  figure_json(&measured->ratio_figure), "inverse",
+					  what->inverse));
+	}
+	return json_pack("{s:I, s:I, s:o, s:o}", "rounds", (json_int_t)veth->rounds, "frames",
+			 (json_int_t)veth->frames, "noise_ratio",
+			 figure_json(&veth->list[VETH_CASES - 1].ratio_figure), "cases", list);
+}
+
+static json_t *aims_json(const struct results *results)
+{
+	struct aim aims[AIMS_MAX];
+	uint32_t n = aims_collect(results, aims);
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < n; i++)
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:f, s:f, s:b}", "what", aims[i].text,
+						"unit", aims[i].unit, "got", rounded(aims[i].got),
+						aims[i].at_least ? "at_least" : "at_most",
+						aims[i].bound, "reached", aim_reached(&aims[i])));
+	return list;
+}
+
+int report_json(const char *path, const struct results *results)
+{
+	struct surroundings around = look_around();
+	const struct measurement *kernel = &results->kernel;
+	json_t *document;
+	int error = 0;
+
+	document = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:o}", "schema",
+			     "shunt/bench/2", "date", around.date, "kernel", around.kernel,
+			     "processor", around.processor, "compiler", bench_compiler, "servers",
+			     BENCH_SERVERS, "rounds", (json_int_t)kernel->rounds, "noise_ns",
+			     figure_json(&kernel->noise), "cases", kernel_json(kernel), "veth",
+			     veth_json(results->veth), "aims", aims_json(results));
+	if (!document)
+		return -ENOMEM;
+	if (json_dump_file(document, path, JSON_INDENT(2) | JSON_REAL_PRECISION(6)))
+		error = errno ? -errno : -EIO;
+	json_decref(document);
+	return error;
+}
