@@ -136,6 +136,20 @@ static const struct config_cid *find_cid(const struct config *config, uint32_t p
 	return NULL;
 }
 
+/*
+ * One machine by its addresses of both families: with nat it is in a pool of each, under one name, and its
+ * connection IDs are the same in both.
+ */
+static bool is_same_machine(const struct config *config, uint32_t pool, uint32_t server,
+			    uint32_t other_pool, uint32_t other)
+{
+	const struct config_server *a = &config->pools[pool].servers[server];
+	const struct config_server *b = &config->pools[other_pool].servers[other];
+
+	return pool != other_pool && !strcmp(a->name, b->name) &&
+	       a->address.family != b->address.family;
+}
+
 static void check_server_id(struct checker *checker, json_t *seen, uint32_t pool, uint32_t server,
 			    uint32_t i)
 {
@@ -164,7 +178,9 @@ static void check_server_id(struct checker *checker, json_t *seen, uint32_t pool
 		return;
 	config_hex_text(id->id, id->length, hex);
 	snprintf(key, sizeof(key), "%u:%s", (uint32_t)(cid - checker->config->cids), hex);
-	if (seen_before(checker, seen, key, &first))
+	if (seen_before(checker, seen, key, &first) &&
+	    !is_same_machine(checker->config, pool, server, (uint32_t)(first >> 32),
+			     (uint32_t)first))
 		config_error(checker->findings,
 			     PATH_AT("pools[%u].servers[%u].server_ids[%u].id", pool, server, i),
 			     "%s of config %u is pools[%u].servers[%u]'s already", hex, id->config,

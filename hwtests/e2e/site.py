@@ -9,23 +9,27 @@ nothing to do with it, none was lost, and the balancer's counters say the same a
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator, Literal, Mapping, Sequence
 
 from hwtests.lab import (Bed, Certificate, CidConfig, Family, GtlsResult, Host, Loader, Process,
                          QuicServer, QuicServers)
-from hwtests.lab.bed import FAMILIES, NAT_PORT
+from hwtests.lab.bed import FAMILIES, NAT_PORT, Plan
+from hwtests.lab.routed import RoutedBed
 from hwtests.lab.servers import Event
 from hwtests.lab.waiting import Deadline
 from hwtests.oracle import quic_lb
 
+from .account import NEVER, Account, Stats, check_sums
+
 Tier = Literal["driver", "generic"]
 Mode = Literal["ipip", "l2dsr", "gue", "nat"]
 TIERS: tuple[Tier, ...] = ("driver", "generic")
-MODES: tuple[Mode, ...] = ("ipip", "gue", "l2dsr")
+MODES: tuple[Mode, ...] = ("ipip", "gue", "l2dsr", "nat")
 #: Modes that need somebody at the server who takes outer headers off.
 TUNNELS: tuple[Mode, ...] = ("ipip", "gue")
 
@@ -98,9 +102,12 @@ class Setup:
     one_link: bool
     layout: Layout
     server_mtu: int = 1600
+    #: Behind a router, with two balancers.
+    routed: bool = False
 
     def __str__(self) -> str:
-        words = [self.tier, self.mode, "tx" if self.one_link else "redirect"]
+        link = "routed" if self.routed else "tx" if self.one_link else "redirect"
+        words = [self.tier, self.mode, link]
         layout = self.layout
         if layout.key:
             words += [layout.draft.algorithm, f"{layout.server_id_length}+{layout.nonce_length}"]
@@ -116,93 +123,16 @@ class Unroutable(CidConfig):
 
 
 @dataclass(frozen=True)
-class Stats:
-    """The balancer's counters, packets only, from `loader stats --json`."""
+class Balancer:
+    """One balancer's host."""
 
-    generation: int
-    total: int
-    reasons: Counter[str]
-    servers: Counter[str]
-    vips: Counter[str]
-    configs: Counter[str]
-    verdicts: Mapping[str, str]
+    loader: Loader
+    #: Where it is attached: first where clients come in.
+    interfaces: list[str]
 
-    @classmethod
-    def of(cls, document: Any) -> Stats:
-        """Read the document; the site has one tier attached."""
-        assert document["schema"] == "shunt/stats/1" and len(document["tiers"]) == 1, document
-        tier = document["tiers"][0]
-
-        def packets(section: str) -> Counter[str]:
-            return Counter({name: item["packets"] for name, item in tier[section].items()})
-        return cls(tier["generation"], tier["total"]["packets"], packets("reasons"),
-                   packets("servers"), packets("vips"), packets("configs"),
-                   {name: item["verdict"] for name, item in tier["reasons"].items()})
-
-    def since(self, before: Stats) -> Stats:
-        """What came after the earlier reading."""
-        def less(now: Counter[str], then: Counter[str]) -> Counter[str]:
-            assert all(now[key] >= then[key] for key in now), (now, then)
-            return now - then
-        return Stats(self.generation, self.total - before.total,
-                     less(self.reasons, before.reasons), less(self.servers, before.servers),
-                     less(self.vips, before.vips), less(self.configs, before.configs),
-                     self.verdicts)
-
-    @property
-    def forwarded(self) -> int:
-        """Packets that went to some server."""
-        return sum(n for reason, n in self.reasons.items()
-                   if self.verdicts[reason].lower() == "forward")
-
-    @property
-    def hashed(self) -> int:
-        """Packets that the 4-tuple decided."""
-        return sum(n for reason, n in self.reasons.items() if reason.startswith("hash_"))
-
-
-#: Reasons that nothing in these tests may give rise to: each would be a packet that the balancer
-#: should have forwarded.
-NEVER = ("no_config", "malformed", "fragment", "ip_options", "no_server", "no_next_hop",
-         "ttl_expired", "no_headroom", "hash_no_dcid")
-
-
-@dataclass
-class Account:
-    """What happened at the servers and in the balancer while it was open."""
-
-    servers: list[QuicServer]
-    before: Stats
-    counters: dict[str, Counter[str]]
-    marks: dict[str, int]
-    #: How many packets are forwarded and must not arrive; for the test to set.
-    lost: int = 0
-    #: Filled in at the end.
-    balancer: Stats | None = None
-    seen: dict[str, Counter[str]] = field(default_factory=dict)
-
-    def events(self, kind: str) -> list[Event]:
-        """Events of one kind of all servers, those of one server in their order."""
-        found: list[Event] = []
-        for server in self.servers:
-            server.read()
-            found += [e for e in server.events[self.marks[server.name]:] if e["event"] == kind]
-        return found
-
-    def wait(self, name: str, kind: str) -> Event:
-        """Wait for the first such event of a server since the account was opened."""
-        server = next(server for server in self.servers if server.name == name)
-        return server.wait_event(kind, since=self.marks[name])
-
-    def where(self, kind: str = "request") -> list[str]:
-        """The names of the servers that had such events, one for each event."""
-        return [event["server"] for event in self.events(kind)]
-
-    @property
-    def cid_routed(self) -> int:
-        """Packets that a connection ID decided, once the account is closed."""
-        assert self.balancer is not None
-        return self.balancer.reasons["cid"]
+    def stats(self) -> Stats:
+        """Its counters now."""
+        return Stats.of(self.loader.json("stats", self.interfaces[0]))
 
 
 class Site:
@@ -213,12 +143,21 @@ class Site:
         self.setup = setup
         self.layout = setup.layout
         self.certificate = Certificate.make(bed.dir)
-        self.loader = Loader(bed)
+        names = bed.lb_interfaces if setup.mode == "nat" else [bed.lb_interface]
+        #: With nat it is also where answers come in.
+        self.balancers = [Balancer(Loader(bed), names)]
+        if isinstance(bed, RoutedBed):
+            self.balancers.append(Balancer(Loader(bed, node=bed.lb2), [bed.lb2_interface]))
         self.servers: QuicServers | None = None
         self._applied: dict[str, Any] | None = None
         self._starts = 0
 
-    # ---- the balancer
+    # ---- the balancers
+
+    @property
+    def loader(self) -> Loader:
+        """Of the first balancer, in most sites the only one."""
+        return self.balancers[0].loader
 
     def config(self, *, outer: Family = 4, servers: Sequence[str] = BASE,
                drained: Sequence[str] = (), weights: Mapping[str, int] | None = None,
@@ -242,7 +181,8 @@ class Site:
             return entry
         return {
             "version": 1,
-            "interfaces": [{"name": name} for name in self.interfaces],
+            "interfaces": [{"name": name} for balancer in self.balancers
+                           for name in balancer.interfaces],
             "cid_configs": [layout.entry(self.bed.dir)],
             "forwarding": {"mode": self.setup.mode},
             "fallback": {"rows": 1024},
@@ -263,30 +203,29 @@ class Site:
         config = self.config(**same)
         if config != self._applied:
             self._applied = None
-            done = self.loader.json("apply", "-c", self.file(config))
-            assert done["schema"] == "shunt/apply/1", done
+            file = self.file(config)
+            for balancer in self.balancers:
+                done = balancer.loader.json("apply", "-c", file)
+                assert done["schema"] == "shunt/apply/1", done
             self._applied = config
 
-    def attach(self, tier: Tier) -> None:
-        """Put the balancer on its interface, with the configuration of before."""
-        config = self._applied or self.config()
-        for interface in self.interfaces:
-            self.loader("attach", interface, "-t", tier, "-c", self.file(config))
+    def attach(self, tier: Tier, **same: Any) -> None:
+        """Put the balancers on their interfaces, with config(**same), or that of before."""
+        config = self.config(**same) if same or self._applied is None else self._applied
+        for balancer in self.balancers:
+            for interface in balancer.interfaces:
+                balancer.loader("attach", interface, "-t", tier, "-c", self.file(config))
         self._applied = config
 
     def detach(self) -> None:
-        """Take it off."""
-        for interface in self.interfaces:
-            self.loader("detach", interface)
-
-    @property
-    def interfaces(self) -> list[str]:
-        """Where the balancer is: where clients come in, and with nat where answers do, too."""
-        return self.bed.lb_interfaces if self.setup.mode == "nat" else [self.bed.lb_interface]
+        """Take them off."""
+        for balancer in self.balancers:
+            for interface in balancer.interfaces:
+                balancer.loader("detach", interface)
 
     def stats(self) -> Stats:
-        """The balancer's counters now."""
-        return Stats.of(self.loader.json("stats", self.bed.lb_interface))
+        """The balancers' counters now."""
+        return functools.reduce(Stats.plus, (balancer.stats() for balancer in self.balancers))
 
     # ---- the servers
 
@@ -294,7 +233,9 @@ class Site:
         """What tunnels need at the servers: a decapsulator that believes the balancer, whether it
         sends from the address of the route or from the ones that its file may name."""
         for host in self.bed.servers:
-            peers = (host.lb_address4, host.lb_address6, SOURCE4, SOURCE6)
+            peers = [host.lb_address4, host.lb_address6, SOURCE4, SOURCE6]
+            if isinstance(self.bed, RoutedBed):
+                peers += self.bed.second_addresses(host)
             host.node.run([self.loader.path, "server-attach", host.interface,
                            "--from", ",".join(peers)])
 
@@ -394,22 +335,13 @@ class Site:
         return account.events("foreign") + account.events("drop")
 
 
-def check_sums(stats: Stats) -> None:
-    """Every packet has one reason; what is for a VIP has a VIP, what is forwarded a server."""
-    assert stats.total == sum(stats.reasons.values())
-    assert stats.forwarded == sum(stats.servers.values()) == stats.reasons["cid"] + stats.hashed
-    assert stats.reasons["cid"] == sum(stats.configs.values())
-    assert stats.forwarded == sum(stats.vips.values()) - sum(
-        stats.reasons[name] for name in ("no_server", "no_next_hop", "ttl_expired", "no_headroom",
-                                         "too_big", "too_big_answered"))
-
-
 @contextlib.contextmanager
 def open_site(setup: Setup) -> Iterator[Site]:
     """Bring a site up, and take it down in the end."""
-    with Bed(servers=len(BASE) + 1, one_link=setup.one_link, server_mtu=setup.server_mtu,
-             nat=setup.mode == "nat") as bed:
-        if setup.one_link:
+    plan = Plan(servers=len(BASE) + 1, one_link=setup.one_link or setup.routed,
+                server_mtu=setup.server_mtu, nat=setup.mode == "nat")
+    with RoutedBed(plan) if setup.routed else Bed(plan) as bed:
+        if plan.one_link:
             bed.attach_pass()
         site = Site(bed, setup)
         if setup.mode in TUNNELS:

@@ -18,7 +18,8 @@ from hwtests.lab.nat import Mapping
 from hwtests.lab.servers import Event
 from hwtests.lab.waiting import Deadline, wait_readable
 
-from .site import Account, Site, held
+from .account import Account
+from .site import Site, held
 
 pytestmark = pytest.mark.keyed
 

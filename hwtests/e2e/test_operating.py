@@ -11,7 +11,8 @@ import pytest
 from hwtests.lab.bed import Family
 from hwtests.lab.clients import finish_gtlsclient, require_ok, start_gtlsclient
 
-from .site import BASE, Site, Tier, check_sums, held
+from .account import check_sums
+from .site import BASE, Site, Tier, held
 from .test_moving import ANSWERED, CONFIRMED, LONG, drain_home
 
 ADDED = "s3"

@@ -17,7 +17,8 @@ from hwtests.lab.clients import finish_gtlsclient, require_ok, start_gtlsclient
 from hwtests.lab.servers import Event
 from hwtests.lab.waiting import Deadline, wait_readable
 
-from .site import POOL, TIERS, Account, Layout, Setup, Site, held, open_site
+from .account import Account
+from .site import POOL, TIERS, Layout, Setup, Site, held, open_site
 from .test_moving import ANSWERED, CONFIRMED
 
 HOSTS = ("s1", "s2", "s3")

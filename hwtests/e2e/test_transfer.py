@@ -12,7 +12,8 @@ from hwtests.lab import CidConfig, GtlsResult, chromium, gtlsclient, gtlsserver
 from hwtests.lab.bed import FAMILIES, Family
 from hwtests.lab.clients import finish_gtlsclient, require_ok, start_gtlsclient
 
-from .site import BASE, SOURCE4, SOURCE6, Account, Site, Unroutable
+from .account import Account
+from .site import BASE, SOURCE4, SOURCE6, Site, Unroutable
 
 SIZE = 300_000
 #: GnuTLS offers a key share for two groups; the second's alone fills a datagram.

@@ -11,14 +11,17 @@ from typing import Any, Mapping
 
 from .bed import Bed, built
 from .errors import LabError
+from .netns import Node
 from .process import Process
 
 
 class Loader:
-    """Calls the loader as an operator would: ``loader("attach", "lb0")``."""
+    """Calls the loader as an operator would: ``loader("attach", "lb0")``; on the bed's balancer or
+    another node."""
 
-    def __init__(self, bed: Bed, *, log_dir: Path | None = None) -> None:
+    def __init__(self, bed: Bed, *, node: Node | None = None, log_dir: Path | None = None) -> None:
         self._bed = bed
+        self._node = node or bed.lb
         self._log_dir = log_dir
         self.path = built("loader")
 
@@ -26,7 +29,7 @@ class Loader:
                  input: str | None = None, timeout: float = 30.0
                  ) -> subprocess.CompletedProcess[str]:
         """Run it to its end; with check, a failure raises with its output."""
-        return self._bed.lb.run([self.path, *args], check=check, input=input, timeout=timeout)
+        return self._node.run([self.path, *args], check=check, input=input, timeout=timeout)
 
     def json(self, *args: str | os.PathLike[str], check: bool = True, input: str | None = None,
              timeout: float = 30.0) -> Any:
@@ -42,7 +45,7 @@ class Loader:
     def start(self, *args: str | os.PathLike[str], notify: bool = True,
               ready_timeout: float = 10.0) -> Process:
         """Start it as a service (``run``) and wait for its readiness."""
-        process = Process(self._bed.lb, [self.path, *args], name="loader", notify=notify,
+        process = Process(self._node, [self.path, *args], name="loader", notify=notify,
                           log_dir=self._log_dir)
         try:
             if notify:

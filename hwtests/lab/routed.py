@@ -14,7 +14,7 @@ first balancer's host, whichever brought the packet.
 
 from __future__ import annotations
 
-from .bed import Bed, End, Family, Plan, client4, client6, link_address, pair
+from .bed import Bed, End, Family, Host, Plan, client4, client6, link_address, pair
 from .errors import LabError
 from .netns import Node
 
@@ -26,11 +26,15 @@ class RoutedBed(Bed):
     lb2: Node
 
     router_interfaces = ("r0", "r1")
+    #: Of the second balancer: no name that the first knows.
+    lb2_interface = "up0"
+    #: Link addresses of the balancers, and of the router on their side.
+    macs = (Bed.lb_mac, link_address(0, 3))
+    router_mac = link_address(0xfe00, 2)
     uplink4, uplink6 = "10.9.0.{}", "fd00:9::{}"
 
-    def __init__(self, plan: Plan | None = None, *, servers: int | None = None,
-                 server_mtu: int | None = None, nat: bool | None = None) -> None:
-        super().__init__(plan, servers=servers, server_mtu=server_mtu, nat=nat, one_link=True)
+    def __init__(self, plan: Plan | None = None) -> None:
+        super().__init__(plan, one_link=True)
 
     @property
     def balancers(self) -> list[Node]:
@@ -47,6 +51,11 @@ class RoutedBed(Bed):
         host = 2 + self.balancers.index(balancer)
         self.router.ip(f"route replace {self.vip4} via {self.uplink4.format(host)}",
                        f"route replace {self.vip6} via {self.uplink6.format(host)}")
+
+    @staticmethod
+    def second_addresses(host: Host) -> list[str]:
+        """Of the second balancer, on a server's network: the first's are the host's own."""
+        return [f"10.2.{host.index}.3", f"fd00:2:{host.index:x}::3"]
 
     def narrow(self, mtu: int) -> None:
         """The way back to the client takes IP packets of no more than this; the way there does."""
@@ -75,8 +84,8 @@ class RoutedBed(Bed):
         mtu = self.plan.server_mtu
         _, uplink = self.router_interfaces
         return [End(self.lb, self.lb_interface, self.lb_mac, mtu),
-                End(self.lb2, self.lb_interface, link_address(0, 3), mtu),
-                End(self.router, uplink, link_address(0xfe00, 2), mtu),
+                End(self.lb2, self.lb2_interface, self.macs[1], mtu),
+                End(self.router, uplink, self.router_mac, mtu),
                 *(End(h.node, h.interface, h.mac, mtu) for h in self.servers)]
 
     def _configure_lb(self) -> None:
@@ -89,13 +98,14 @@ class RoutedBed(Bed):
                        f"addr add {self.uplink4.format(1)}/24 dev {uplink}",
                        f"addr add {self.uplink6.format(1)}/64 dev {uplink} nodad")
         self.router.sysctl(net__ipv4__ip_forward=1, net__ipv6__conf__all__forwarding=1)
-        for node, host, own in zip(self.balancers, (2, 3), (1, 3)):
-            name = self.lb_interface
+        names = (self.lb_interface, self.lb2_interface)
+        for node, name, host in zip(self.balancers, names, (2, 3)):
             lines = [f"link set {name} up", f"addr add {self.uplink4.format(host)}/24 dev {name}",
                      f"addr add {self.uplink6.format(host)}/64 dev {name} nodad"]
             for h in self.servers:
-                lines += [f"addr add 10.2.{h.index}.{own}/24 dev {name}",
-                          f"addr add fd00:2:{h.index:x}::{own}/64 dev {name} nodad"]
+                four, six = ((h.lb_address4, h.lb_address6) if node is self.lb
+                             else self.second_addresses(h))
+                lines += [f"addr add {four}/24 dev {name}", f"addr add {six}/64 dev {name} nodad"]
             node.ip(*lines, f"route add 10.1.0.0/24 via {self.uplink4.format(1)}",
                     f"route add fd00:1::/64 via {self.uplink6.format(1)}")
             node.sysctl(net__ipv4__ip_forward=1, net__ipv6__conf__all__forwarding=1)

@@ -75,6 +75,10 @@ class Wire:
             if match is None or match(frame):
                 frames.append(frame)
 
+    def fileno(self) -> int:
+        """Becomes readable when a frame has come."""
+        return self._socket.fileno()
+
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()

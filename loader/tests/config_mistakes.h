@@ -227,6 +227,10 @@ static const struct mistake mistakes[] = {
 	  "pools: [{name: p, servers: [{name: a, address: 10.0.0.1, server_ids: [{config: 0, id: 000001}]}]},"
 	  " {name: q, servers: [{name: a, address: 10.0.0.1, server_ids: [{config: 0, id: 00:00:01}]}]}]\n",
 	  { "pools[1].servers[0].server_ids[0].id" } },
+	{ "version: 1\n" CIDS
+	  "pools: [{name: p, servers: [{name: a, address: 10.0.0.1, server_ids: [{config: 0, id: 000001}]}]},"
+	  " {name: q, servers: [{name: b, address: '2001:db8::1', server_ids: [{config: 0, id: 00:00:01}]}]}]\n",
+	  { "pools[1].servers[0].server_ids[0].id" } },
 	/* One mistake makes one finding: what refers to it is not blamed. */
 	{ "version: 1\ncid_configs: [{id: x, server_id_length: 99, nonce_length: 4}]\n" SERVERS(
 		  "{name: a, address: 10.0.0.1, server_ids: [{config: 0, id: aabb}]}"),

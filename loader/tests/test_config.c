@@ -104,6 +104,16 @@ static void a_nul_octet_is_refused(void **state)
 	config_findings_free(&findings);
 }
 
+static void one_machine_may_have_its_ids_in_a_pool_of_each_family(void **state)
+{
+	(void)state;
+	config_free(parse(
+		"version: 1\nforwarding: {mode: nat}\n" CIDS
+		"pools: [{name: p, servers: [{name: a, address: 10.0.0.1, server_ids: [{config: 0, id: 000001}]}]},"
+		" {name: q, servers: [{name: a, address: '2001:db8::1', server_ids: [{config: 0, id: 000001}]}]}]\n",
+		NULL));
+}
+
 static void fields_and_defaults(void **state)
 {
 	struct config_findings findings = {};
@@ -411,6 +421,7 @@ int main(void)
 		cmocka_unit_test(every_mistake_has_its_finding),
 		cmocka_unit_test(a_syntax_error_names_line_and_column),
 		cmocka_unit_test(a_nul_octet_is_refused),
+		cmocka_unit_test(one_machine_may_have_its_ids_in_a_pool_of_each_family),
 		cmocka_unit_test(fields_and_defaults),
 		cmocka_unit_test(limits_grow_with_the_file),
 		cmocka_unit_test(every_risk_has_its_warning),
