@@ -290,11 +290,15 @@ static void check_limits(struct checker *checker)
 int config_check(const struct config *config, struct config_findings *findings)
 {
 	struct checker checker = { .config = config, .findings = findings };
+	int err;
 
 	check_interfaces(&checker);
 	check_cids(&checker);
 	check_pools(&checker);
 	check_vips(&checker);
 	check_limits(&checker);
-	return checker.no_memory ? -ENOMEM : config_check_ways(config, findings);
+	if (checker.no_memory)
+		return -ENOMEM;
+	err = config_check_ways(config, findings);
+	return err ? err : config_check_nat(config, findings);
 }

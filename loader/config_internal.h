@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What the files of config.h share: text to a JSON tree (config_yaml.c), the tree to a struct
- * (config_read.c), the rules (config_check.c, config_ways.c) and the warnings (config_risks.c).
+ * (config_read.c), the rules (config_check.c, config_ways.c, config_nat.c) and the warnings (config_risks.c).
  *
  * The canonical JSON of config_to_json() has the shape of the file, so both ways in use one reader.
  *
@@ -54,6 +54,8 @@ int config_read(const json_t *tree, struct config *config, struct config_finding
 int config_check(const struct config *config, struct config_findings *findings);
 /* Of that, what concerns the ways to the servers. */
 int config_check_ways(const struct config *config, struct config_findings *findings);
+/* And what mode nat asks of addresses and ports. */
+int config_check_nat(const struct config *config, struct config_findings *findings);
 /* What is allowed, but seldom meant. */
 void config_check_risks(const struct config *config, struct config_findings *findings);
 /* The keys of the encrypted configs; relative paths start at `folder`. Errors in findings. */

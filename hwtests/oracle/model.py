@@ -340,7 +340,7 @@ class Model:
         return "cid", config_id, server
 
     def answer(self, frame: bytes) -> tuple[str, bytes] | None:
-        """The VIP that a nat server's answer came from, and the packet as its client must get it."""
+        """The VIP that a nat server answers for, and the packet as its client must get it."""
         datagram = parse(frame)
         source = socket.inet_ntop(socket.AF_INET if datagram.version == 4 else socket.AF_INET6,
                                   datagram.source)
@@ -411,7 +411,7 @@ def _with_right_checksums(packet: bytes, udp_at: int) -> bytes:
 
 def _rfc1624(check: bytes, before: bytes, after: bytes) -> bytes:
     """A checksum after some octets of what it is over have changed: equation 3."""
-    total = sum(number for number, in struct.iter_unpack(">H", after))
+    total: int = sum(number for number, in struct.iter_unpack(">H", after))
     total += sum(0xffff - number for number, in struct.iter_unpack(">H", check + before))
     while total > 0xffff:
         total = (total & 0xffff) + (total >> 16)

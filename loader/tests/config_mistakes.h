@@ -248,6 +248,31 @@ static const struct mistake mistakes[] = {
 	  "vips: [{name: a, address: '2001:db8::1', port: 443, pool: web},"
 	  " {name: b, address: '2001:DB8:0::1', port: 443, pool: web}]\n",
 	  { "vips[1].address" } },
+	/* nat: a port for nobody else, one family, one VIP that an answer can be of */
+	{ "version: 1\n" SERVERS("{name: a, address: 10.0.0.1, port: 8443},"
+				 " {name: b, address: 10.0.0.2, mode: gue, port: 1},"
+				 " {name: c, address: 10.0.0.3, mode: nat, port: 0}"),
+	  { "pools[0].servers[0].port", "pools[0].servers[1].port", "pools[0].servers[2].port" } },
+	{ "version: 1\nforwarding: {mode: nta}\n" SERVERS(
+		  "{name: a, address: 10.0.0.1, port: 8443}"),
+	  { "forwarding.mode" } },
+	{ "version: 1\nforwarding: {mode: nat}\n" SERVERS(
+		  A
+		  ", {name: b, address: '2001:db8::1'}") "vips: [{name: v4, address: 203.0.113.80, port: 443, pool: web},"
+							 " {name: v6, address: '2001:db8::80', port: 443, pool: web}]\n",
+	  { "pools[0].servers[0].address", "pools[0].servers[1].address" } },
+	{ "version: 1\nforwarding: {mode: nat}\n" SERVERS(
+		  A
+		  ", {name: b, address: 10.0.0.2, port: 8443}, {name: c, address: 10.0.0.3, mode: ipip}") "vips: [{name: v, address: 203.0.113.80, port: 443, pool: web},"
+													  " {name: w, address: 203.0.113.80, port: 444, pool: web}]\n",
+	  { "pools[0].servers[1].port" } },
+	{ "version: 1\nforwarding: {mode: nat}\n"
+	  "pools: [{name: p, servers: [" A
+	  "]}, {name: q, servers: [{name: b, address: 10.0.0.1, port: 443}]}]\n"
+	  "vips: [{name: v, address: 203.0.113.80, port: 443, pool: p},"
+	  " {name: w, address: 203.0.113.81, port: 8443, pool: q},"
+	  " {name: x, address: 203.0.113.82, port: 443, pool: p}]\n",
+	  { "pools[0].servers[0].port", "pools[1].servers[0].port" } },
 };
 
 #endif

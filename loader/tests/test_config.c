@@ -3,7 +3,7 @@
  * The configuration: which finding every mistake makes, what defaults are, canonical JSON there and
  * back, differences, and that no text at all makes the reader stumble.
  *
- * Links: config.c config_yaml.c config_read.c config_schema.c config_check.c config_ways.c config_risks.c config_json.c config_diff.c config_address.c config_keys.c keys.c
+ * Links: config.c config_yaml.c config_read.c config_schema.c config_check.c config_ways.c config_nat.c config_risks.c config_json.c config_diff.c config_address.c config_keys.c keys.c
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -365,6 +365,35 @@ static void gue_and_its_port(void **state)
 	config_free(before);
 }
 
+/* VIPs of both families, and of one address, are no contradiction while each answer is of one. */
+static void nat_and_its_ports(void **state)
+{
+	struct config *config =
+		parse("version: 1\nforwarding: {mode: nat}\n"
+		      "pools: [{name: web, servers: [{name: a, address: 10.0.0.1, port: 8443},"
+		      " {name: b, address: '2001:db8::2', mode: ipip}]},"
+		      " {name: alt, servers: [{name: a, address: 10.0.0.1}]},"
+		      " {name: six, servers: [{name: a, address: '2001:db8::1', port: 8443}]}]\n"
+		      "vips: [{name: www, address: 203.0.113.80, port: 443, pool: web},"
+		      " {name: alt, address: 203.0.113.80, port: 8444, pool: alt},"
+		      " {name: more, address: 203.0.113.80, port: 8445, pool: alt},"
+		      " {name: six, address: '2001:db8:80::80', port: 443, pool: six}]\n",
+		      NULL);
+	json_t *json = config_to_json(config);
+	struct config *again;
+
+	(void)state;
+	assert_int_equal(config->pools[0].servers[0].mode, CONFIG_MODE_NAT);
+	assert_int_equal(config->pools[0].servers[0].port, 8443);
+	assert_int_equal(config->pools[1].servers[0].port, 0);
+	assert_int_equal(config_from_json(json, &again), 0);
+	assert_int_equal(again->pools[0].servers[0].port, 8443);
+	assert_int_equal(again->pools[1].servers[0].port, 0);
+	config_free(again);
+	json_decref(json);
+	config_free(config);
+}
+
 static void addresses_and_octets(void **state)
 {
 	struct config_address a, b;
@@ -429,6 +458,7 @@ int main(void)
 		cmocka_unit_test(wrong_json_is_refused),
 		cmocka_unit_test(differences_by_name),
 		cmocka_unit_test(gue_and_its_port),
+		cmocka_unit_test(nat_and_its_ports),
 		cmocka_unit_test(addresses_and_octets),
 		cmocka_unit_test(mutations_do_no_harm),
 	};

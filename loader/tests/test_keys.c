@@ -3,7 +3,7 @@
  * Key files and what becomes of the keys: which files are refused and why, and that a key goes
  * nowhere but into the configuration in memory.
  *
- * Links: config.c config_yaml.c config_read.c config_schema.c config_check.c config_ways.c config_risks.c config_json.c config_diff.c config_address.c config_keys.c keys.c
+ * Links: config.c config_yaml.c config_read.c config_schema.c config_check.c config_ways.c config_nat.c config_risks.c config_json.c config_diff.c config_address.c config_keys.c keys.c
  */
 #include <errno.h>
 #include <fcntl.h>
