@@ -36,13 +36,13 @@ bool forward_frame(const struct decide_tables *tables, const struct decision *de
 		return fail(LB_REASON_no_headroom, reason);
 	/* VLAN tags stay on a frame that leaves where it came in. */
 	left = server->egress ? LB_ETH_LENGTH - 2 : type_at;
-	outer = lb_outer_of(added, ip, udp, decision->shape);
+	lb_outer_of(&outer, added, ip, udp, decision->shape);
 	if (server->outer_length & LB_OUTER_NAT)
 		lb_nat_forward(ip, udp, version, server);
 	out->frame = frame + type_at - left - added;
 	out->length = length - (type_at - left) + added;
 	out->link_length = left + 2;
 	out->server = server;
-	lb_rewrite(out->frame, out->frame + out->length, server, left, version, outer);
+	lb_rewrite(out->frame, out->frame + out->length, server, left, version, &outer);
 	return true;
 }

@@ -247,10 +247,10 @@ static void in_outer_headers(void **state)
 		make(&packet, round % 2 ? 4 : 6, rand() % 64);
 		fill_server(&server, mode);
 		type_at = LB_SHAPE_TYPE_AT(packet.shape);
-		outer = lb_outer_of(front_of(mode), packet.ip, packet.udp, packet.shape);
+		lb_outer_of(&outer, front_of(mode), packet.ip, packet.udp, packet.shape);
 		data = packet.frame - outer.length;
 		assert_true(
-			lb_rewrite(data, packet.end, &server, type_at, packet.ip_version, outer));
+			lb_rewrite(data, packet.end, &server, type_at, packet.ip_version, &outer));
 		assert_memory_equal(data, &server, 12);
 		assert_int_equal(packet.ip[packet.ip_version == 4 ? 8 : 7],
 				 LB_SHAPE_TTL(packet.shape) - 1);

@@ -34,7 +34,7 @@ static LB_SUB __u32 lb_send(struct xdp_md *ctx, const struct lb_server *server, 
 		return LB_LEFT(LB_REASON_ttl_expired);
 	if (LB_MAY_REDIRECT && lb_ip_length(ip, ip_version) + length > server->mtu)
 		return LB_LEFT(LB_REASON_too_big);
-	outer = lb_outer_of(length, ip, udp, shape);
+	lb_outer_of(&outer, length, ip, udp, shape);
 	if (LB_MAY_REDIRECT && server->egress) {
 		verdict = lb_redirect(server->egress);
 		if (verdict != XDP_REDIRECT)
@@ -43,11 +43,14 @@ static LB_SUB __u32 lb_send(struct xdp_md *ctx, const struct lb_server *server, 
 	}
 	shift = type_at - left - length;
 	if (LB_MAY_TRACK && shift >= 0 && lb_second_octet(mode_and_outer) & LB_OUTER_NAT)
-		lb_nat_forward((__u8 *)ip, (__u8 *)udp, ip_version, server);
+		/* An IPv6 packet has its header, but Linux 6.1 has forgotten what that was of. */
+		lb_nat_forward((__u8 *)ip, (__u8 *)udp,
+			       ip + LB_IPV6_LENGTH > (__u8 *)(long)ctx->data_end ? 4 : ip_version,
+			       server);
 	if (shift && bpf_xdp_adjust_head(ctx, shift))
 		return LB_LEFT(LB_REASON_no_headroom);
 	if (!lb_rewrite((void *)(long)ctx->data, (void *)(long)ctx->data_end, server, left,
-			ip_version, outer))
+			ip_version, &outer))
 		return XDP_ABORTED;
 	return verdict;
 }

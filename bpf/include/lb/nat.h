@@ -97,9 +97,11 @@ __attribute__((noinline)) int lb_nat_return(struct xdp_md *ctx, __u32 half, __u3
 	const struct lb_vip *vip;
 
 	if (!setting || LB_SHAPE_TYPE_AT(shape) != LB_ETH_LENGTH - 2 || LB_SHAPE_TTL(shape) <= 1 ||
-	    ip + (version == 4 ? LB_IPV4_LENGTH : LB_IPV6_LENGTH) > end ||
-	    udp + LB_UDP_LENGTH > end)
+	    ip + LB_IPV4_LENGTH > end || udp + LB_UDP_LENGTH > end)
 		return XDP_PASS;
+	/* In one branch the length is known, in the other the version: Linux 6.1 does not connect the two. */
+	if (ip + LB_IPV6_LENGTH > end)
+		version = 4;
 	key = setting->vip_base + LB_NAT_VIP(lb_nat_of(ip, udp, version, setting));
 	vip = bpf_map_lookup_elem(&vip_address_map, &key);
 	if (!vip || vip->ip_version != version)

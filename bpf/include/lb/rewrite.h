@@ -194,18 +194,19 @@ struct lb_outer {
 	__u32 sum; /* of the packet, as lb_write_gue() takes it */
 };
 
-/* ip, udp: of a parsed packet, with its old hops; shape: LB_SHAPE(). */
-static LB_INLINE struct lb_outer lb_outer_of(__u32 length, const __u8 *ip, const __u8 *udp,
-					     __u32 shape)
+/*
+ * ip, udp: of a parsed packet, with its old hops; shape: LB_SHAPE(). By pointer: returned or given as it is, clang
+ * puts two members into one register, and Linux 6.1 loses the bounds of the length.
+ */
+static LB_INLINE void lb_outer_of(struct lb_outer *outer, __u32 length, const __u8 *ip,
+				  const __u8 *udp, __u32 shape)
 {
-	struct lb_outer outer = { .length = length };
-
-	if (length == LB_IPV6_LENGTH || lb_is_gue(length))
-		outer.flow = lb_flow_label(ip, udp);
-	if (LB_MAY_GUE && length == LB_IPV6_LENGTH + LB_GUE_LENGTH)
-		outer.sum =
-			lb_packet_sum(ip, udp, LB_SHAPE_VERSION(shape), LB_SHAPE_TTL(shape) - 1);
-	return outer;
+	outer->length = length;
+	outer->flow = length == LB_IPV6_LENGTH || lb_is_gue(length) ? lb_flow_label(ip, udp) : 0;
+	outer->sum =
+		LB_MAY_GUE && length == LB_IPV6_LENGTH + LB_GUE_LENGTH ?
+			lb_packet_sum(ip, udp, LB_SHAPE_VERSION(shape), LB_SHAPE_TTL(shape) - 1) :
+			0;
 }
 
 /* Where a packet is addressed to, and where it comes from: places in IPv4, IPv6 and UDP headers. */
@@ -260,9 +261,9 @@ static LB_INLINE void lb_nat_forward(__u8 *ip, __u8 *udp, __u32 ip_version,
  * stands. data to end: what may be written; 0: that is less than a parsed packet and front need.
  */
 static LB_INLINE int lb_rewrite(__u8 *data, const __u8 *end, const struct lb_server *server,
-				__u32 type_at, __u32 ip_version, struct lb_outer front)
+				__u32 type_at, __u32 ip_version, const struct lb_outer *front)
 {
-	__u32 outer = front.length;
+	__u32 outer = front->length;
 	__u8 *link_end = data + type_at, *ip = link_end + 2, *inner_ip;
 	struct lb_inner inner;
 
@@ -281,9 +282,9 @@ static LB_INLINE int lb_rewrite(__u8 *data, const __u8 *end, const struct lb_ser
 			return 0;
 		outer -= LB_GUE_LENGTH;
 		if (outer == LB_IPV4_LENGTH)
-			lb_write_gue(ip + LB_IPV4_LENGTH, &inner, server, front.flow, 0);
+			lb_write_gue(ip + LB_IPV4_LENGTH, &inner, server, front->flow, 0);
 		else
-			lb_write_gue(ip + LB_IPV6_LENGTH, &inner, server, front.flow, front.sum);
+			lb_write_gue(ip + LB_IPV6_LENGTH, &inner, server, front->flow, front->sum);
 		inner.length += LB_GUE_LENGTH;
 		inner.protocol = LB_PROTO_UDP;
 	}
@@ -294,7 +295,7 @@ static LB_INLINE int lb_rewrite(__u8 *data, const __u8 *end, const struct lb_ser
 		if (ip + LB_IPV6_LENGTH > end)
 			return 0;
 		lb_store16(link_end, LB_CONST16(LB_ETHERTYPE_IPV6));
-		lb_write_ipv6(ip, &inner, server, front.flow);
+		lb_write_ipv6(ip, &inner, server, front->flow);
 	} else if (LB_MAY_REDIRECT) {
 		/* Where tags were taken off, the type has another place. */
 		lb_store16(link_end, ip_version == 4 ? LB_CONST16(LB_ETHERTYPE_IPV4) :
