@@ -370,6 +370,9 @@ def test_a_missing_capability_is_named(bed: Bed, loader: Loader) -> None:
     done = bed.lb.run(["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--", loader.path,
                        "run", "-c", file], check=False)
     assert done.returncode == 4 and "CAP_" in done.stderr
+    done = bed.lb.run(["setpriv", "--bounding-set=-net_raw", "--inh-caps=-all", "--", loader.path,
+                       "run", "-c", file], check=False)
+    assert done.returncode == 4 and "CAP_NET_RAW" in done.stderr
 
 
 def test_the_capabilities_of_the_unit_are_enough(bed: Bed, loader: Loader) -> None:

@@ -21,9 +21,9 @@ LOADER = TREE / "loader"
 
 # What a file of the loader may know: header, and the only files that include it.
 MAY_INCLUDE = {
-    "bpf/*": "batch.c clock.c conns.c counts.c decap.c device.[ch] dispatcher.h hook.c log.c "
+    "bpf/*": "balancer.c batch.c clock.c conns.c counts.c decap.c device.[ch] dispatcher.h hook.c log.c "
              "maps.c known.c object.[ch] pins.c probe.c probe_offload.c recount.c rotation.c "
-             "seen.c stack.c stacked.c stats.c stats_stack.c sync.[ch] tables.c trace.c view.c "
+             "seen.c stack.c stacked.c stats.c stats_stack.c sync.[ch] tables.c tally.c trace.c view.c "
              "cmd_status.c",
     "xdp/*": "dispatcher.c log.c",
     "libmnl/*": "nexthop*.c nic.c stack.c way.[ch]",
@@ -43,7 +43,8 @@ MAY_INCLUDE = {
 
 # These compute only: they are tested without root, and no kernel is asked for anything.
 PURE = ("main.c reason.[ch] tier.c plan.[ch] plan_cids.c rows.c table.c fit.[ch] cid.[ch] "
-        "names.[ch] decide.[ch] forward.[ch] promote.[ch] "
+        "names.[ch] decide.[ch] forward.[ch] fragments.[ch] segments.[ch] relay.[ch] "
+        "promote.[ch] "
         "config*.[ch]")
 NOT_PURE = ["bpf/bpf.h", "bpf/libbpf.h", "xdp/*", "libmnl/*", "net/if.h", "sys/ioctl.h",
             "sys/socket.h", "sys/syscall.h", "attach.h", "sync.h", "hook.h", "nexthop.h", "nic.h",

@@ -75,10 +75,16 @@ static enum lb_step route(struct lb_pkt *pkt)
 void decide_frame(const struct decide_tables *tables, const uint8_t *frame, size_t length,
 		  struct decision *decision)
 {
+	decide_part(tables, frame, length, length, decision);
+}
+
+void decide_part(const struct decide_tables *tables, const uint8_t *frame, size_t readable,
+		 size_t length, struct decision *decision)
+{
 	struct lb_generation generation = point_at(tables);
 	struct lb_pkt pkt = { .generation = &generation };
 
-	if (lb_parse(&pkt, frame, frame + length, (__u32)length) == LB_NEXT)
+	if (lb_parse(&pkt, frame, frame + readable, (__u32)length) == LB_NEXT)
 		route(&pkt);
 	*decision = (struct decision){
 		.reason = LB_ROUTE_REASON(pkt.route),

@@ -45,6 +45,9 @@ struct decide_tables decide_tables_of(const struct plan *plan);
  */
 void decide_frame(const struct decide_tables *tables, const uint8_t *frame, size_t length,
 		  struct decision *decision);
+/* The same, where only the first `readable` octets of a frame of that length are there. */
+void decide_part(const struct decide_tables *tables, const uint8_t *frame, size_t readable,
+		 size_t length, struct decision *decision);
 
 /*
  * conn_map's entry for an encrypted connection ID under a plan. index: LB_CID_INDEX() of its config.

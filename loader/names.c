@@ -8,6 +8,7 @@
 #define FORWARD "forward"
 #define RETURN	"return"
 #define ANSWER	"answer"
+#define DROP	"drop"
 
 static const struct {
 	const char *name, *verdict, *help;

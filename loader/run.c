@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The service's one loop: signals, netlink and timers turned into calls of upkeep.h and known.h.
+ * The service's one loop: signals, netlink and timers turned into calls of upkeep.h, known.h and
+ * balancer.h.
  */
 #include "run.h"
 
@@ -15,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "balancer.h"
 #include "known.h"
 #include "log.h"
 #include "nexthop.h"
@@ -34,6 +36,7 @@ struct service {
 	struct upkeep upkeep;
 	struct nexthop_watch *watch;
 	struct known *known;
+	struct balancer *balancer;
 	int signals, settle, refresh, tick, epoll;
 	bool settling, stop;
 };
@@ -83,6 +86,8 @@ static void service_close(struct service *service)
 			close(*fds[i]);
 		*fds[i] = -1;
 	}
+	balancer_free(service->balancer);
+	service->balancer = NULL;
 	known_free(service->known);
 	service->known = NULL;
 	nexthop_watch_close(service->watch);
@@ -94,6 +99,8 @@ static int service_open(struct service *service, struct reason *reason)
 {
 	int error = nexthop_watch_open(&service->watch, reason);
 
+	if (!error)
+		error = balancer_open(&service->balancer, reason);
 	if (error)
 		return error;
 	service->signals = open_signals();
@@ -107,7 +114,8 @@ static int service_open(struct service *service, struct reason *reason)
 		return fail("descriptors", reason);
 	if (watch_fd(service, service->signals) || watch_fd(service, service->settle) ||
 	    watch_fd(service, service->refresh) || watch_fd(service, service->tick) ||
-	    watch_fd(service, nexthop_watch_fd(service->watch)))
+	    watch_fd(service, nexthop_watch_fd(service->watch)) ||
+	    watch_fd(service, balancer_fd(service->balancer)))
 		return fail("epoll", reason);
 	return set_timer(service->refresh, REFRESH_MS, REFRESH_MS) ? fail("timer", reason) : 0;
 }
@@ -153,12 +161,13 @@ static struct config *load(const char *path)
 	return config;
 }
 
-/* Interfaces that have a card's tier and a host's keep the service busy. */
+/* Interfaces that have a card's tier and a host's keep the service busy, and so do packets. */
 static void look(struct service *service)
 {
 	int interval;
 
 	known_look(service->known, service->upkeep.config);
+	balancer_look(service->balancer, service->upkeep.config);
 	interval = known_is_busy(service->known) ? KNOWN_TICK_MS : 0;
 	if (set_timer(service->tick, interval, interval))
 		log_error("timer: %s", strerror(errno));
@@ -248,6 +257,8 @@ static void on_event(struct service *service, int fd)
 		clear_timer(fd);
 		if (!known_tick(service->known))
 			look(service);
+	} else if (fd == balancer_fd(service->balancer)) {
+		balancer_work(service->balancer);
 	} else {
 		on_netlink(service);
 	}

@@ -84,13 +84,13 @@ void tables_free(struct tables *tables)
 	memset(tables, 0, sizeof(*tables));
 }
 
-int tables_follow(const struct map_set *set, struct tables *tables)
+int tables_follow(const struct map_set *set, struct tables *tables, bool again)
 {
 	struct lb_generation before, after;
 	struct tables fresh;
 	int error = sync_tables(set, &before);
 
-	if (error || before.number == tables->view.number)
+	if (error || (before.number == tables->view.number && !again))
 		return error;
 	for (int i = 0; i < TRIES; i++) {
 		error = read_all(set, &before, &fresh);

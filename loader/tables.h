@@ -21,8 +21,8 @@ struct tables {
 	uint32_t n_vips, n_addresses;
 };
 
-/* 1: another generation than *tables has was read; 0: it is the same; -errno: it stays as it is. */
-int tables_follow(const struct map_set *set, struct tables *tables);
+/* 1: another generation than *tables has, or the same `again`, was read; 0: it is the same; -errno: it stays. */
+int tables_follow(const struct map_set *set, struct tables *tables, bool again);
 void tables_free(struct tables *tables);
 
 #endif

@@ -9,7 +9,8 @@
 /*
  * Each packet an XDP tier sees ends with exactly one reason, so the reasons add up to the packets.
  * X(name, verdict, help); verdict is PASS (left to the next tier, untouched), FORWARD (to a server), RETURN (a
- * server's answer, to its client) or ANSWER (to the sender, by the balancer itself).
+ * server's answer, to its client), ANSWER (to the sender, by the balancer itself) or DROP (by the user-space
+ * balancer, below which there is nobody: what it passes is dropped, too).
  */
 #define LB_REASONS(X)                                                                              \
 	X(no_config, PASS, "no configuration has been applied yet")                                \
@@ -30,6 +31,9 @@
 	  "too long for the way to the server, and may be fragmented or not be answered")          \
 	X(icmp_unrelated, PASS, "an ICMP message for a VIP that quotes none of its packets")       \
 	X(icmp_absurd, PASS, "an ICMP message for a VIP with an MTU that cannot be true")          \
+	X(fragments_incomplete, DROP,                                                              \
+	  "in user space: fragments that never told where to go, or that overlap")                 \
+	X(overloaded, DROP, "in user space: it cannot keep up, or a sender's queue is full")       \
 	X(cid, FORWARD, "by the server id in the connection ID")                                   \
 	X(known_cid, FORWARD, "by an encrypted connection ID that user space has decoded before")  \
 	X(flow, FORWARD, "by where its flow went before: addresses and ports")                     \

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Sums that wait for their maps. See tally.h.
+ */
+#include "tally.h"
+
+#include <bpf/bpf.h>
+#include <stdlib.h>
+
+/* Of one map: what is to be added, and to which entries. */
+struct sums {
+	int map;
+	uint32_t n, n_touched;
+	uint32_t *touched;
+	struct lb_count *counts;
+};
+
+struct tally {
+	struct sums reasons, vips, servers, cids;
+};
+
+static bool open_sums(struct sums *sums, int map, uint32_t n)
+{
+	*sums = (struct sums){ .map = map, .n = n };
+	sums->counts = calloc(n, sizeof(*sums->counts));
+	sums->touched = calloc(n, sizeof(*sums->touched));
+	return sums->counts && sums->touched;
+}
+
+static void close_sums(struct sums *sums)
+{
+	free(sums->counts);
+	free(sums->touched);
+}
+
+struct tally *tally_new(const struct map_set *set)
+{
+	struct tally *tally = calloc(1, sizeof(*tally));
+
+	if (tally && open_sums(&tally->reasons, set->reason_stats, LB_REASON_COUNT) &&
+	    open_sums(&tally->vips, set->vip_stats, set->sizes.vips + 1) &&
+	    open_sums(&tally->servers, set->server_stats, set->sizes.servers) &&
+	    open_sums(&tally->cids, set->cid_stats, LB_CID_INDEX(set->sizes.pools + 1, 0)))
+		return tally;
+	tally_free(tally);
+	return NULL;
+}
+
+void tally_free(struct tally *tally)
+{
+	if (!tally)
+		return;
+	close_sums(&tally->cids);
+	close_sums(&tally->servers);
+	close_sums(&tally->vips);
+	close_sums(&tally->reasons);
+	free(tally);
+}
+
+static void add(struct sums *sums, uint32_t index, uint64_t packets, uint64_t octets)
+{
+	struct lb_count *count = index < sums->n ? &sums->counts[index] : NULL;
+
+	if (!count)
+		return;
+	if (!count->packets)
+		sums->touched[sums->n_touched++] = index;
+	count->packets += packets;
+	count->octets += octets;
+}
+
+/* As lb_finish() does it. */
+void tally_add(struct tally *tally, const struct relay_count *count)
+{
+	add(&tally->reasons, count->reason, 1, count->octets);
+	if (!count->vip)
+		return;
+	add(&tally->vips, count->vip, 1, count->octets);
+	if (!count->server)
+		return;
+	add(&tally->servers, count->server, 1, count->octets);
+	if (count->reason == LB_REASON_cid)
+		add(&tally->cids, LB_CID_INDEX(count->pool, count->config_id), 1, count->octets);
+}
+
+void tally_lost(struct tally *tally, uint64_t packets)
+{
+	add(&tally->reasons, LB_REASON_overloaded, packets, 0);
+}
+
+/* Somebody may have set an entry to zero, so it is read first. */
+static void bring(struct sums *sums)
+{
+	for (uint32_t i = 0; i < sums->n_touched; i++) {
+		uint32_t index = sums->touched[i];
+		struct lb_count held;
+
+		if (!bpf_map_lookup_elem(sums->map, &index, &held)) {
+			held.packets += sums->counts[index].packets;
+			held.octets += sums->counts[index].octets;
+			bpf_map_update_elem(sums->map, &index, &held, BPF_ANY);
+		}
+		sums->counts[index] = (struct lb_count){};
+	}
+	sums->n_touched = 0;
+}
+
+void tally_bring(struct tally *tally)
+{
+	bring(&tally->reasons);
+	bring(&tally->vips);
+	bring(&tally->servers);
+	bring(&tally->cids);
+}

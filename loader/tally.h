@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The counters of the tier userspace: added up in memory, brought into its maps a round at a time, for a
+ * system call a packet would cost more than the packet.
+ */
+#ifndef SHUNT_TALLY_H
+#define SHUNT_TALLY_H
+
+#include "relay.h"
+#include "sync.h"
+
+struct tally;
+
+struct tally *tally_new(const struct map_set *set); /* NULL: no memory */
+void tally_free(struct tally *tally);
+void tally_add(struct tally *tally, const struct relay_count *count);
+/* Packets whose octets nobody knows. */
+void tally_lost(struct tally *tally, uint64_t packets);
+/* What was added since the last time. */
+void tally_bring(struct tally *tally);
+
+#endif
