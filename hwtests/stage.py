@@ -57,6 +57,7 @@ class Stage:
             "cid_configs": list(cids),
             "forwarding": {"mode": "l2dsr"},
             "fallback": {"rows": 16},
+            "limits": {"flows": 0},
             "pools": [{"name": "web", "servers": [
                 {"name": host.name, "address": host.address4,
                  "weight": (weights or {}).get(host.index, 100 if weights is None else 0),

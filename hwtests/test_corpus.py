@@ -136,6 +136,8 @@ def _loader(*words: str | Path) -> str:
 
 
 def _trace(config: Config, tier: TierName, cases: list[Case], *, known: bool = False) -> Trace:
+    """Each frame by itself: flows are not remembered."""
+    config = config | {"limits": config.get("limits", {}) | {"flows": 0}}
     with tempfile.TemporaryDirectory() as place:
         file, frames, out = (Path(place) / name for name in ("shunt.yaml", "in.pcap", "out.pcap"))
         file.write_text(json.dumps(with_keys(config, Path(place))))

@@ -87,6 +87,7 @@ def _config(layouts: list[Layout]) -> dict[str, Any]:
             | ({"key_file": layout.config.key.hex()} if layout.config.key else {})
             for layout in layouts],
         "fallback": {"rows": 16},
+        "limits": {"flows": 0},
         "pools": [{"name": f"p{pool}", "servers": [
             {"name": f"p{pool}-{place}", "address": f"198.51.100.{SERVERS * pool + place + 1}",
              "server_ids": [{"config": layout.config.id, "id": list(layout.servers)[place].hex()}

@@ -44,6 +44,7 @@ class Balancer:
             "version": 1,
             "forwarding": {"mode": "ipip", "source_v4": "10.1.0.1", "source_v6": "fd00:1::1"},
             "fallback": {"rows": 1024},
+            "limits": {"flows": 0},
             "pools": [{"name": "p",
                        "servers": [server(i, text) for i, text in enumerate(servers)]}],
             "vips": [{"name": "v", "address": self.bed.vip4, "port": 443, "pool": "p"}]})

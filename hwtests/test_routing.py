@@ -49,6 +49,7 @@ def make_config(bed: Bed, way: Way = "ipip4",
         "forwarding": {"mode": "l2dsr" if way == "l2dsr" else "ipip",
                        "source_v4": "10.1.0.1", "source_v6": "fd00:1::1"},
         "fallback": {"rows": 4096},
+        "limits": {"flows": 0},
         "pools": [{"name": "web", "servers": [
             {"name": host.name, "address": host.address(family),
              "server_ids": [{"config": 0, "id": f"{host.index:02x}"},

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "batch.h"
-#include "clock.h"
 #include "lb/cipher.h"
 #include "recount.h"
+#include "setting.h"
 #include "sync.h"
 
 /* One table of a plan: `n` values of `size` octets, at index half * stride of its map. */
@@ -78,37 +78,6 @@ static struct lb_generation describe(const struct map_set *set, const struct pla
 		.server_base = half * set->sizes.servers,
 		.config_base = half * plan->n_cids,
 		.half = half,
-	};
-}
-
-static uint32_t ticks(uint32_t seconds)
-{
-	return (uint32_t)clock_ticks(seconds);
-}
-
-static struct lb_setting describe_rest(const struct map_set *set, const struct plan *plan,
-				       uint32_t half)
-{
-	const struct config_tracking *tracking = &plan->config->tracking;
-	bool tracks = plan->config->limits.flows;
-
-	return (struct lb_setting){
-		.address_base = half * set->sizes.address_buckets,
-		.address_mask = set->sizes.address_buckets - 1,
-		.vip_base = half * (set->sizes.vips + 1),
-		.has_nat = plan->has_nat,
-		.flow_mask = tracks ? map_set_entries(LB_MAP_FLOW_RECENT, &set->sizes) *
-						      LB_RECENT_OCTETS -
-					      1 :
-				      0,
-		.flow_inserts = tracking->budget,
-		/* At least one, or a share of a small budget would be none. */
-		.vip_inserts =
-			(uint32_t)((tracking->budget * (uint64_t)tracking->vip_share + 99) / 100),
-		.handshake_ticks = ticks(tracking->handshake_timeout),
-		.established_ticks = ticks(tracking->idle_timeout),
-		.answers = plan->config->icmp_answers,
-		.stack_servers = LB_STACK_VIP(LB_INGRESS, set->sizes.vips + 1),
 	};
 }
 
@@ -358,12 +327,25 @@ static void prune_egress(const struct map_set *set, const struct plan *plan, uin
 	free(servers);
 }
 
+static int write_setting(const struct map_set *set, const struct plan *plan, uint32_t half,
+			 uint32_t number)
+{
+	struct lb_setting before = {}, setting;
+	uint32_t other = !half;
+
+	if (set->setting < 0)
+		return 0;
+	if (bpf_map_lookup_elem(set->setting, &other, &before))
+		return -errno;
+	setting = setting_of(plan, &set->sizes, half, number > 1 ? &before : NULL);
+	return bpf_map_update_elem(set->setting, &half, &setting, BPF_ANY) ? -errno : 0;
+}
+
 static int write_generation(const struct map_set *set, const struct plan *plan,
 			    const struct image *image, int n, uint32_t half, uint32_t number,
 			    const char *text, struct reason *reason)
 {
 	struct lb_generation generation = describe(set, plan, half, number);
-	struct lb_setting rest = describe_rest(set, plan, half);
 	const char *what = LB_MAP_EGRESS;
 	int err = add_egress(set, plan);
 
@@ -375,10 +357,9 @@ static int write_generation(const struct map_set *set, const struct plan *plan,
 		what = LB_MAP_TEXT;
 		err = write_text(set, half, text);
 	}
-	if (!err && set->setting >= 0) {
+	if (!err) {
 		what = LB_MAP_SETTING;
-		if (bpf_map_update_elem(set->setting, &half, &rest, BPF_ANY))
-			err = -errno;
+		err = write_setting(set, plan, half, number);
 	}
 	if (!err) {
 		what = LB_MAP_GENERATION;

@@ -8,6 +8,7 @@
 #define LB_MAY_GUE	1
 #define LB_MAY_TRACK	1
 #include "lb/pipeline.h"
+#include "lb/track.h"
 
 SEC("xdp")
 int shunt_driver(struct xdp_md *ctx)
@@ -27,7 +28,7 @@ int shunt_driver(struct xdp_md *ctx)
 		return lb_leave(&pkt);
 	step = lb_route_by_cid(&pkt);
 	if (step == LB_NEXT)
-		step = lb_route_by_tuple(&pkt);
+		step = lb_route_by_flow(ctx, &pkt);
 	if (step == LB_FORWARD)
 		lb_forward(ctx, &pkt);
 	return lb_finish(&pkt);

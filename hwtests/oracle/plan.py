@@ -217,8 +217,8 @@ class Tier:
     def _setting(self, addresses: Table) -> bytes:
         """struct lb_setting. No flow is remembered: what comes must not depend on what came."""
         has_nat = any(server.mode == "nat" for server in self._servers.values())
-        return struct.pack("<12I", BASE, len(addresses.buckets) - 1, BASE, has_nat,
-                           0, 0, 0, 0, 0, ANSWERS, 0, 0)
+        return struct.pack("<18I", BASE, len(addresses.buckets) - 1, BASE, has_nat,
+                           0, 0, 0, 0, 0, ANSWERS, *[0] * 8)
 
     def _generation(self, contents: dict[str, list[bytes]]) -> bytes:
         rows = len(next(iter(self._model.rows.values())))

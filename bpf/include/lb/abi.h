@@ -148,13 +148,21 @@ struct lb_setting {
 	__u32 address_mask; /* buckets - 1 */
 	__u32 vip_base; /* vip_address_map entry of VIP 0, which stays unset */
 	__u32 has_nat; /* some server's mode is nat, so answers may come by */
-	__u32 flow_mask; /* octets of flow_recent_map - 1; 0: flows are not remembered */
+	__u32 flow_mask; /* times in flow_recent_map - 1; 0: flows are not remembered */
 	__u32 flow_inserts; /* new flows that a CPU may remember in a second */
 	__u32 vip_inserts; /* of those, for one VIP */
 	__u32 handshake_ticks; /* jiffies without a packet after which a flow is forgotten, that ... */
 	__u32 established_ticks; /* ... has not, or has, sent a short header */
 	__u32 answers; /* ICMP answers that a CPU may send in a second */
 	__u32 stack_servers; /* stats entry of server 0, which stays unset */
+	__u32 second_ticks; /* jiffies in a second */
+	/* flow_recent_map's unit; the longest that it tells of, in units; and since when it does, in jiffies. */
+	__u32 recent_shift, recent_life, recent_since;
+	/*
+	 * For how many new flows a second conn_track has room, a CPU, as user space counted; and until when that
+	 * counts, in jiffies: where nobody counts, it is the LRU's to make room.
+	 */
+	__u32 room, room_until;
 } __attribute__((aligned(8))); /* base and mask are read together */
 
 /*
@@ -320,19 +328,19 @@ struct lb_flow {
 	__u32 server; /* number */
 	__u32 born, seen; /* jiffies, their lower half: first and last packet */
 	__u32 packets; /* about: several CPUs may count at once */
-	__u32 cid[2]; /* the connection ID of the server that it last used, as far as compared; 0: none yet */
+	__u32 cid[2]; /* DCID that it last used, as far as compared; 0: none yet. A server's if LONG_CID */
 	__u32 scid; /* hash of the SCID of its long headers */
 	__u32 flags; /* enum lb_flow_flag */
 };
 
 /*
- * flow_recent_map: for each octet, when (setting's handshake or established time, in eighths) a flow whose
- * key's hash ends there was last met. Where it is long ago there is none, and conn_track need not be asked:
- * that is what keeps a flood of new flows from costing a look-up each.
+ * flow_recent_map: for the hash of a flow's key, until when a flow that ends there is not expired. Where that
+ * is over there is none, and conn_track need not be asked: that is what keeps a flood of new flows from
+ * costing a look-up each. A flow has two times in its entry, as in a Bloom filter.
  */
-#define LB_RECENT_OCTETS 64
+#define LB_RECENT_TIMES 32
 struct lb_recent {
-	__u8 when[LB_RECENT_OCTETS];
+	__u16 until[LB_RECENT_TIMES]; /* jiffies >> setting's recent_shift; 0: none ever */
 };
 
 /* flow_budget_map[VIP number], 0: of all; one a CPU. */

@@ -47,6 +47,7 @@ struct lb_pkt {
 	/* lb/pipeline.h */
 	const struct lb_generation *generation;
 	__u32 vip; /* vip_map's value; 0: none */
+	__u64 hash; /* of the 4-tuple, where lb/track.h has made it */
 	__u32 route;
 	int verdict; /* if a server is chosen */
 };

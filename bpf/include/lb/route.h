@@ -104,11 +104,11 @@ static LB_INLINE enum lb_step lb_route_by_cid(struct lb_pkt *pkt)
 }
 
 /* The server in the row of a packet's 4-tuple, and why the CID did not decide. */
-static LB_INLINE __u32 lb_row_route(const __u8 *ip, const __u8 *udp, const void *end,
-				    const struct lb_generation *generation, __u32 pool, __u32 route)
+static LB_INLINE __u32 lb_row_route(__u32 hash, const struct lb_generation *generation, __u32 pool,
+				    __u32 route)
 {
 	__u32 mask = generation->row_mask;
-	__u32 key = generation->row_base + pool * (mask + 1) + (lb_tuple_hash(ip, udp, end) & mask);
+	__u32 key = generation->row_base + pool * (mask + 1) + (hash & mask);
 	const __u32 *row = bpf_map_lookup_elem(&row_map, &key);
 
 	if (!row || !*row)
@@ -122,8 +122,9 @@ static LB_INLINE enum lb_step lb_route_by_tuple(struct lb_pkt *pkt)
 	/* Kernels from 6.13 follow constant keys of arrays, and would walk on once for each reason. */
 	__u32 route = lb_forget(pkt->route, pkt->frame_length);
 
-	pkt->route = lb_row_route(pkt->ip, pkt->udp, pkt->end, pkt->generation,
-				  LB_VIP_POOL(pkt->vip), route);
+	if (!LB_MAY_TRACK)
+		pkt->hash = lb_tuple_hash(pkt->ip, pkt->udp, pkt->end);
+	pkt->route = lb_row_route((__u32)pkt->hash, pkt->generation, LB_VIP_POOL(pkt->vip), route);
 	return LB_ROUTE_SERVER(pkt->route) ? LB_FORWARD : LB_PASS;
 }
 
@@ -139,7 +140,7 @@ static LB_SUB __u32 lb_card_route(const __u8 *ip, const __u8 *udp, const void *e
 
 	if (LB_ROUTE_SERVER(route) || LB_ROUTE_REASON(route) < LB_REASON_cid)
 		return route;
-	return lb_row_route(ip, udp, end, generation, LB_VIP_POOL(vip), route);
+	return lb_row_route(lb_tuple_hash(ip, udp, end), generation, LB_VIP_POOL(vip), route);
 }
 
 static LB_INLINE enum lb_step lb_route_on_card(struct lb_pkt *pkt)

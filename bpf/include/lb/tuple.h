@@ -14,7 +14,7 @@
  * IPv6's addresses are added up, the source to the destination, which is one of few. ip, udp: of a parsed
  * packet. 0 if the addresses cannot be read, which a parsed packet's always can.
  */
-static LB_INLINE __u32 lb_tuple_hash(const __u8 *ip, const __u8 *udp, const void *end)
+static LB_INLINE __u64 lb_tuple_hash64(const __u8 *ip, const __u8 *udp, const void *end)
 {
 	__u64 first, second = 0;
 
@@ -30,7 +30,12 @@ static LB_INLINE __u32 lb_tuple_hash(const __u8 *ip, const __u8 *udp, const void
 		first = lb_load64(ip + 8) + lb_load64(ip + 24);
 		second = lb_load64(ip + 16) + lb_load64(ip + 32);
 	}
-	return (__u32)lb_hash(first, second, lb_load32(udp));
+	return lb_hash(first, second, lb_load32(udp));
+}
+
+static LB_INLINE __u32 lb_tuple_hash(const __u8 *ip, const __u8 *udp, const void *end)
+{
+	return (__u32)lb_tuple_hash64(ip, udp, end);
 }
 
 /*
