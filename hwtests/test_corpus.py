@@ -36,7 +36,7 @@ from hwtests.oracle.plan import TREE, Tier, reasons
 from hwtests.oracle.quic_lb import CidConfig
 from hwtests.oracle.scenarios import scenarios
 
-TierName = Literal["driver", "generic", "offload"]
+TierName = Literal["driver", "generic", "offload", "userspace"]
 TIERS: tuple[TierName, ...] = ("driver", "generic", "offload")
 SCENARIOS = scenarios()
 
@@ -185,6 +185,16 @@ def test_tiers_agree(scenario: Scenario) -> None:
     for one, other, ours, theirs in zip(offload.lines, driver.lines, offload.frames,
                                         driver.frames):
         assert one["packet"] in left or (one, ours) == (other, theirs)
+
+
+@every_scenario
+def test_userspace_agrees_with_the_driver(scenario: Scenario) -> None:
+    """The same octets for all that the driver forwards; what it leaves for being rare goes on."""
+    ours, driver = _traced(scenario.name, "userspace"), _traced(scenario.name, "driver")
+    for case, one, other, out, wanted in zip(scenario.cases, ours.lines, driver.lines,
+                                             ours.frames, driver.frames):
+        if other["reason"] not in {"fragment", "ip_options"}:
+            assert (one, out.hex()) == (other, wanted.hex()), f"{case.name}: {case.about}"
 
 
 @pytest.mark.offload

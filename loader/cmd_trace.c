@@ -256,7 +256,7 @@ static int run(const struct cli_common *common, const void *opaque, int argc, ch
 	(void)argc;
 	(void)argv;
 	if (tier == TIER_NONE)
-		return out_usage(options->tier, "-t takes offload, driver or generic");
+		return out_usage(options->tier, "-t takes offload, driver, generic or userspace");
 	if (options->known && tier != TIER_OFFLOAD)
 		return out_usage("--known",
 				 "is for -t offload: the other tiers decode by themselves");
@@ -282,7 +282,7 @@ static int run(const struct cli_common *common, const void *opaque, int argc, ch
 
 static const struct cli_option option_table[] = {
 	{ 't', "tier", CLI_STRING, offsetof(struct options, tier), "TIER",
-	  "offload, driver (default) or generic" },
+	  "offload, driver (default), generic or userspace" },
 	{ 0, "hex", CLI_STRING, offsetof(struct options, hex), "HEX", "one frame" },
 	{ 0, "pcap", CLI_STRING, offsetof(struct options, pcap), "FILE",
 	  "a capture (pcap, pcapng)" },
@@ -304,6 +304,8 @@ const struct cli_command cmd_trace = {
 		"frame by BPF_PROG_TEST_RUN. Prints the verdict and the reason (loader help reasons). With\n"
 		"--json one object a packet. Without --dev every server counts as reachable on the link the\n"
 		"frame came in by, behind the MAC address 02:00:00:00:HH:LL of its number.\n"
+		"The tier userspace has no program: the frame goes the way it would have in loader run, which sends\n"
+		"a datagram's fragments on when it has enough of them (the last one is what is shown).\n"
 		"A card passes encrypted CIDs unless loader run has told it of them: --known does that.",
 	.options = option_table,
 	.options_size = sizeof(struct options),

@@ -111,7 +111,8 @@ static bool read_ipv4(const uint8_t *ip, size_t room, struct piece *piece)
 	length = lb_read16(ip + 2);
 	field = lb_read16(ip + 6);
 	if (!(field & LB_IPV4_FRAGMENT) || piece->header < LB_IPV4_LENGTH ||
-	    length < piece->header || length > room)
+	    length < piece->header || length > room ||
+	    ip[9] != LB_PROTO_UDP)
 		return false;
 	piece->protocol = ip[9];
 	piece->key[0] = lb_load32(ip + 12);
@@ -162,7 +163,7 @@ static bool read_ipv6(const uint8_t *ip, size_t room, struct piece *piece)
 	piece->from = field & ~7u;
 	piece->to = piece->from + length - piece->header;
 	piece->last = !(field & IPV6_MORE);
-	return true;
+	return piece->protocol == LB_PROTO_UDP || lb_is_extension(piece->protocol);
 }
 
 static bool read_piece(const uint8_t *frame, size_t length, struct piece *piece)

@@ -27,7 +27,7 @@ struct fragments;
 
 /* What becomes of a frame. */
 enum fragments_verdict {
-	FRAGMENTS_WHOLE, /* it is no fragment, or cannot be read: nothing is known of it here */
+	FRAGMENTS_WHOLE, /* no fragment of UDP, or cannot be read: nothing is known of it here */
 	FRAGMENTS_HELD, /* kept; the frame comes back by fragments_release() or _drop() */
 	FRAGMENTS_READY, /* kept; the datagram can be decided now: see head */
 	FRAGMENTS_KNOWN, /* goes where the datagram went: see way */

@@ -12,6 +12,7 @@
 #include "attach.h"
 #include "decide.h"
 #include "nexthop.h"
+#include "relay.h"
 #include "trace.h"
 
 /* One counter map and what it showed before the frame. */
@@ -28,7 +29,10 @@ struct trace {
 	struct map_set maps;
 	struct plan *plan;
 	struct watch reasons, vips, servers, cids;
-	uint8_t out[65536];
+	/* The tier userspace, which needs no kernel. */
+	struct relay *relay;
+	struct trace_outcome *outcome; /* of the frame that is under way */
+	uint8_t out[65536 + FORWARD_HEADROOM];
 };
 
 static const char *const verdict_names[] = {
@@ -72,17 +76,20 @@ static int invent_hops(const struct config *config, struct plan_hop **hops)
 	return 0;
 }
 
-static int fill_maps(struct trace *trace, const struct plan_hop *hops, struct reason *reason)
+static int fill_maps(struct trace *trace, const struct plan_sizes *sizes,
+		     const struct plan_hop *hops, struct reason *reason)
 {
 	char problem[200];
 	uint32_t generation;
 	bool changed;
-	int err = plan_build(trace->config, &trace->maps.sizes, hops, NULL, &trace->plan, problem,
+	int err = plan_build(trace->config, sizes, hops, NULL, &trace->plan, problem,
 			     sizeof(problem));
 
 	if (err)
 		return reason_set(reason, err == -ENOSPC ? REASON_CAPACITY : REASON_UNKNOWN, "plan",
 				  -err, "%s", problem);
+	if (trace->relay)
+		return 0;
 	return sync_apply(&trace->maps, trace->plan, false, &generation, &changed, reason);
 }
 
@@ -131,6 +138,88 @@ static struct plan_sizes private_sizes(const struct config *config)
 	return sizes;
 }
 
+/* Numbers were given in file order, for there was nothing before: number n is position n - 1. */
+static void name_things(struct trace *trace, struct trace_outcome *outcome, int vip, int server)
+{
+	uint32_t pool = 0;
+
+	outcome->vip = vip > 0 ? &trace->config->vips[vip - 1] : NULL;
+	outcome->server = server > 0 ? plan_server(trace->config, (uint32_t)server - 1, &pool) :
+				       NULL;
+	outcome->pool = outcome->server ? &trace->config->pools[pool] : NULL;
+}
+
+static int watch_all(struct trace *trace)
+{
+	const struct config *config = trace->config;
+	int err = watch_open(&trace->reasons, trace->maps.reason_stats, LB_REASON_COUNT);
+
+	if (!err)
+		err = watch_open(&trace->vips, trace->maps.vip_stats, config->n_vips + 1);
+	if (!err)
+		err = watch_open(&trace->servers, trace->maps.server_stats,
+				 trace->plan->n_servers + 1);
+	if (!err)
+		err = watch_open(&trace->cids, trace->maps.cid_stats,
+				 LB_CID_INDEX(config->n_pools + 1, 0));
+	return err;
+}
+
+static int show_sent(void *context, const struct forwarded *sent)
+{
+	struct trace *trace = context;
+
+	memcpy(trace->out, sent->frame, sent->length);
+	trace->outcome->frame = trace->out;
+	trace->outcome->length = sent->length;
+	trace->outcome->verdict = sent->server && sent->server->egress ? XDP_REDIRECT : XDP_TX;
+	return 0;
+}
+
+static void show_count(void *context, const struct relay_count *counted)
+{
+	struct trace *trace = context;
+	struct trace_outcome *outcome = trace->outcome;
+
+	outcome->reason = counted->reason;
+	outcome->config_id =
+		counted->reason == LB_REASON_cid ? (int)counted->config_id : -1;
+	name_things(trace, outcome, (int)counted->vip, (int)counted->server);
+}
+
+/* What the file may ask for is more than anybody traces. */
+#define TRACE_ANSWERS UINT32_MAX
+
+static void run_userspace(struct trace *trace, const uint8_t *frame, size_t length)
+{
+	struct decide_tables tables = decide_tables_of(trace->plan);
+
+	/* Until something is sent or counted: a fragment that is held. */
+	*trace->outcome = (struct trace_outcome){ .verdict = XDP_PASS,
+						  .reason = LB_REASON_fragment,
+						  .config_id = -1,
+						  .frame = frame,
+						  .length = length };
+	relay_frame(trace->relay, &tables, trace->config->icmp_answers ? TRACE_ANSWERS : 0, frame,
+		    length, 0, 0, 0);
+}
+
+/* A private copy of the tier, empty. */
+static int open_tier(struct trace *trace, enum tier tier, const struct plan_sizes *sizes,
+		     struct reason *reason)
+{
+	const struct relay_sink sink = { .context = trace,
+					 .send = show_sent,
+					 .count = show_count };
+
+	if (tier != TIER_USERSPACE)
+		return attach_load_private(tier, sizes, &trace->object, &trace->program,
+					   &trace->maps, reason);
+	memset(&trace->maps, 0xff, offsetof(struct map_set, percpu)); /* descriptors: -1 */
+	trace->relay = relay_new(&sink);
+	return trace->relay ? 0 : reason_set(reason, REASON_UNKNOWN, "trace", ENOMEM, NULL);
+}
+
 int trace_open(enum tier tier, const struct config *config, uint32_t ifindex, struct trace **result,
 	       struct reason *reason)
 {
@@ -143,8 +232,7 @@ int trace_open(enum tier tier, const struct config *config, uint32_t ifindex, st
 		return reason_set(reason, REASON_UNKNOWN, "trace", ENOMEM, NULL);
 	trace->config = config;
 	trace->program = -1;
-	err = attach_load_private(tier, &sizes, &trace->object, &trace->program, &trace->maps,
-				  reason);
+	err = open_tier(trace, tier, &sizes, reason);
 	if (err) {
 		free(trace);
 		return err;
@@ -152,17 +240,9 @@ int trace_open(enum tier tier, const struct config *config, uint32_t ifindex, st
 	err = ifindex ? nexthop_resolve(config, ifindex, 1000, &hops, reason) :
 			invent_hops(config, &hops);
 	if (!err)
-		err = fill_maps(trace, hops, reason);
-	if (!err)
-		err = watch_open(&trace->reasons, trace->maps.reason_stats, LB_REASON_COUNT);
-	if (!err)
-		err = watch_open(&trace->vips, trace->maps.vip_stats, config->n_vips + 1);
-	if (!err)
-		err = watch_open(&trace->servers, trace->maps.server_stats,
-				 trace->plan->n_servers + 1);
-	if (!err)
-		err = watch_open(&trace->cids, trace->maps.cid_stats,
-				 LB_CID_INDEX(config->n_pools + 1, 0));
+		err = fill_maps(trace, &sizes, hops, reason);
+	if (!err && !trace->relay)
+		err = watch_all(trace);
 	free(hops);
 	if (err) {
 		if (reason->code == REASON_NONE)
@@ -172,17 +252,6 @@ int trace_open(enum tier tier, const struct config *config, uint32_t ifindex, st
 	}
 	*result = trace;
 	return 0;
-}
-
-/* Numbers were given in file order, for there was nothing before: number n is position n - 1. */
-static void name_things(struct trace *trace, struct trace_outcome *outcome, int vip, int server)
-{
-	uint32_t pool = 0;
-
-	outcome->vip = vip > 0 ? &trace->config->vips[vip - 1] : NULL;
-	outcome->server = server > 0 ? plan_server(trace->config, (uint32_t)server - 1, &pool) :
-				       NULL;
-	outcome->pool = outcome->server ? &trace->config->pools[pool] : NULL;
 }
 
 int trace_know(struct trace *trace, const uint8_t *frame, size_t length, struct reason *reason)
@@ -209,6 +278,11 @@ int trace_run(struct trace *trace, const uint8_t *frame, size_t length,
 	int moved, cid;
 
 	memset(outcome, 0, sizeof(*outcome));
+	if (trace->relay) {
+		trace->outcome = outcome;
+		run_userspace(trace, frame, length);
+		return 0;
+	}
 	if (length < TRACE_FRAME_MIN || length > TRACE_FRAME_MAX)
 		return reason_set(reason, REASON_UNKNOWN, "test-run", EMSGSIZE,
 				  "%zu octets: the kernel's test run takes %d to %d", length,
@@ -235,6 +309,7 @@ void trace_close(struct trace *trace)
 	watch_close(&trace->servers);
 	watch_close(&trace->vips);
 	watch_close(&trace->reasons);
+	relay_free(trace->relay);
 	plan_free(trace->plan);
 	map_set_close(&trace->maps);
 	bpf_object__close(trace->object);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Runs single frames through the real program of a tier on private maps and tells what it decided.
+ * Runs single frames through the real program of a tier on private maps and tells what it decided; through
+ * relay.h where the tier has no program.
  * Nothing is attached; the tables persist from frame to frame.
  */
 #ifndef SHUNT_TRACE_H
