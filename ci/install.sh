@@ -77,6 +77,17 @@ say "apt-get update"
 apt-get -q -o APT::Update::Error-Mode=any update >>"$log" 2>&1 ||
 	say "package lists could not all be renewed, going on with those there are ($log)"
 
+# openssh-server and others start what they bring, which nobody asked for: where the machine has no say
+# of its own in that, none is started (deb-systemd-invoke and invoke-rc.d ask this file).
+policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
+ours="# Here while ci/install.sh of shunt installs packages: no service is started. Remove it if it stayed."
+if [ ! -e "$policy" ] || grep -qxF "$ours" "$policy"; then
+	trap 'rm -f "$policy"' EXIT
+	trap 'exit 1' HUP INT TERM
+	printf '#!/bin/sh\n%s\nexit 101\n' "$ours" >"$policy"
+	chmod 755 "$policy"
+fi
+
 say "apt-get install (log: $log)"
 # shellcheck disable=SC2086 # the list is words
 apt-get -q -y -o DPkg::Lock::Timeout=120 --no-install-recommends install $list >>"$log" 2>&1 ||

@@ -105,6 +105,8 @@ def table(found: Iterable[Row], wide: bool) -> str:
 def read(name: str) -> set[Row]:
     """Of one file; ``-`` is the standard input. The same report twice counts once."""
     text = sys.stdin.read() if name == "-" else Path(name).read_text()
+    if not text.strip():
+        raise Unreadable("empty: the probe that was to write it printed nothing")
     return {row for document in documents(text) for report in reports(document)
             for row in rows(report)}
 

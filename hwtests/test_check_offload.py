@@ -135,6 +135,13 @@ def test_words_by_function_and_line() -> None:
     assert sum(map(int, listed)) == costs[1]
 
 
+@pytest.mark.parametrize("case, kind", [
+    ("lru", "LRU_HASH"), ("percpu", "PERCPU_ARRAY"), ("devices", "DEVMAP"),
+    ("programs", "PROG_ARRAY"), ("prefixes", "LPM_TRIE")])
+def test_map_types_have_names(objects: Path, case: str, kind: str) -> None:
+    assert f" is {kind}\n" in run(objects / f"map_type_{case}.bpf.o").stdout
+
+
 def test_host_object_is_not() -> None:
     """The tables of AES, the counters of each CPU and the redirects of the driver tier."""
     done = run("--json", built("bpf/driver.bpf.o"))
@@ -171,6 +178,9 @@ def test_bad_files(tmp_path: Path, objects: Path) -> None:
     assert len(done.stderr.splitlines()) == len(done.stdout.splitlines()) == 1 + len(files)
     for line in done.stdout.splitlines():
         assert json.loads(line)["verdict"] == "error"
+    for line in done.stderr.splitlines():
+        (name,) = {path.name for path in [*paths, tmp_path / "missing"] if f"/{path.name}: " in line}
+        assert not name.startswith("cut-") or f": cut short: it has {int(name[4:]):,} oct" in line
 
 
 # What is known of numbers: no number that a register can hold may be missing from it.

@@ -177,15 +177,16 @@ class Debian:
         self.missing = directory / "missing"
         self.calls = directory / "calls"
         self.calls.touch()
-        self._stub("dpkg-query", 'for name; do case $name in -*|*status*) continue;; esac\n'
+        self.stub("dpkg-query", 'for name; do case $name in -*|*status*) continue;; esac\n'
                    f'grep -qx "$name" {self.missing} || echo "installed $name"; done')
-        self._stub("apt-get", f'echo "$DEBIAN_FRONTEND $*" >> {self.calls}\n'
-                   f'case "$*" in *install*) : > {self.missing};; esac')
+        self.stub("apt-get", f'echo "$DEBIAN_FRONTEND $*" >> {self.calls}\n'
+                   f'case "$*" in *install*) : > {self.missing};\n'
+                   f'"$POLICY_RC_D" ssh start; echo $? > {self.directory}/policy;; esac')
         self.lacks()
         self.user(0)
         self.release("debian", "12")
 
-    def _stub(self, name: str, body: str) -> None:
+    def stub(self, name: str, body: str) -> None:
         path = self.directory / name
         path.write_text(f"#!/bin/sh\n{body}\n")
         path.chmod(0o755)
@@ -194,19 +195,20 @@ class Debian:
         self.missing.write_text("".join(f"{name}\n" for name in names))
 
     def user(self, number: int) -> None:
-        self._stub("id", f"echo {number}")
+        self.stub("id", f"echo {number}")
 
     def release(self, name: str, version: str) -> None:
         (self.directory / "os-release").write_text(
             f'ID={name}\nVERSION_ID="{version}"\nPRETTY_NAME="{name} {version}"\n')
 
     def offline(self) -> None:
-        self._stub("apt-get", 'echo "E: Unable to fetch some archives"; exit 100')
+        self.stub("apt-get", 'echo "E: Unable to fetch some archives"; exit 100')
 
     def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PATH": f"{self.directory}:{os.environ['PATH']}",
                        "BUILD": str(self.directory / "build"),
-                       "OS_RELEASE": str(self.directory / "os-release")}
+                       "OS_RELEASE": str(self.directory / "os-release"),
+                       "POLICY_RC_D": str(self.directory / "policy-rc.d")}
         return subprocess.run([TREE / "ci" / script, *arguments], cwd="/", env=environment,
                               capture_output=True, text=True, timeout=30, check=False)
 
@@ -233,6 +235,27 @@ def test_install_what_is_missing(debian: Debian) -> None:
     assert update.startswith("noninteractive") and update.endswith(" update")
     assert install.startswith("noninteractive") and "--no-install-recommends" in install
     assert install.endswith(" install clang-14 chromium")
+
+
+@pytest.mark.parametrize("before", ["", "#!/bin/sh\nexit 0\n", "left"])
+def test_install_starts_no_service(debian: Debian, before: str) -> None:
+    """Unless the machine has a policy of its own, which stays as it was; one of ours that an
+    interrupted run left does not."""
+    policy = debian.directory / "policy-rc.d"
+    if before == "left":
+        debian.lacks("clang-14")
+        debian.stub("apt-get", f"cp {policy} {policy}.kept")
+        assert debian.run("install.sh", "build").returncode == 1
+        Path(f"{policy}.kept").rename(policy)
+        debian = Debian(debian.directory)
+    elif before:
+        policy.write_text(before)
+        policy.chmod(0o755)
+    debian.lacks("openssh-server")
+    assert debian.run("install.sh", "test").returncode == 0
+    status = 0 if before.startswith("#!") else 101
+    assert (debian.directory / "policy").read_text() == f"{status}\n"
+    assert policy.exists() == before.startswith("#!")
 
 
 @pytest.mark.parametrize("case,message", [

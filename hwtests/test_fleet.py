@@ -107,6 +107,8 @@ def test_files_streams_and_repetitions_are_alike(reports: Path) -> None:
     ('{"schema": "shunt/probe/2"}', "shunt/probe/2"),
     ("[1]", "schema None"),
     ('{"schema": "shunt/probe/1"}', "interface"),
+    ("", "empty"),
+    ("\n \n", "empty"),
 ])
 def test_what_is_no_report_is_one_line_and_the_rest_is_shown(tmp_path: Path, text: str,
                                                              named: str) -> None:
@@ -148,5 +150,10 @@ def test_what_the_readme_shows(reports: Path) -> None:
     assert commands("loader/doc/shunt.8.scd", "```") == [jq]
     shell(probe, place)
     rows = cells(shell(table, place))
+    failed = subprocess.run([built("loader"), "--probe", "nope", "--json"], capture_output=True,
+                            text=True).stdout
+    (reports / "failed.json").write_text(failed)
     by_jq = {tuple(line.split("\t")) for line in shell(jq, place).splitlines()}
-    assert by_jq == {(row[0], row[1], row[5], row[6], row[8]) for row in rows[1:]}
+    (reports / "failed.json").unlink()
+    assert by_jq == {(row[0], row[1], row[5], row[6], row[8]) for row in rows[1:]} | {
+        ("-", "nope", "no-interface")}

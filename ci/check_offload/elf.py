@@ -10,6 +10,7 @@ from pathlib import Path
 MACHINE_BPF = 247
 SYMTAB, NOBITS, REL = 2, 8, 9
 ALLOC, EXECUTABLE = 2, 4
+HEADER = 64
 GLOBAL = 1
 OBJECT, FUNCTION, SECTION = 1, 2, 3
 
@@ -64,7 +65,13 @@ def read(path: Path) -> Elf:
     try:
         return _parse(octets)
     except (struct.error, IndexError, ValueError) as broken:
-        raise NotAnObject(f"not a complete ELF file: {broken}") from broken
+        raise NotAnObject(f"an ELF file that contradicts itself: {broken}") from broken
+
+
+def _complete(octets: bytes, at: int, length: int) -> None:
+    if len(octets) < at + length:
+        raise NotAnObject(f"cut short: it has {len(octets):,} octets, and {at + length:,} by its own "
+                          "account; build or copy it again")
 
 
 def _parse(octets: bytes) -> Elf:
@@ -72,17 +79,21 @@ def _parse(octets: bytes) -> Elf:
         raise NotAnObject("not an ELF file")
     if octets[4:6] != b"\x02\x01":
         raise NotAnObject("not a 64-bit little-endian ELF file")
+    _complete(octets, 0, HEADER)
     machine, = struct.unpack_from("<H", octets, 18)
     if machine != MACHINE_BPF:
         raise NotAnObject(f"an ELF file for machine {machine}, not for BPF ({MACHINE_BPF})")
     table, = struct.unpack_from("<Q", octets, 40)
     size, count, names = struct.unpack_from("<HHH", octets, 58)
+    _complete(octets, table, size * count)
     headers = [struct.unpack_from("<IIQQQQIIQQ", octets, table + i * size) for i in range(count)]
     sections = [
         Section(i, "", kind, flags, b"" if kind == NOBITS else octets[at:at + length], length,
                 link, info)
         for i, (_, kind, flags, _, at, length, link, info, _, _) in enumerate(headers)]
     for section, header in zip(sections, headers):
+        if section.kind != NOBITS:
+            _complete(octets, header[4], section.size)
         section.name = _string(sections[names].data, header[0])
     symbols: list[Symbol] = []
     for section in sections:

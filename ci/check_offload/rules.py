@@ -42,6 +42,12 @@ class Rule(NamedTuple):
 
 FIRMWARE = Firmware()
 HASH, ARRAY, PERF_EVENT_ARRAY = 1, 2, 4
+#: enum bpf_map_type, from 0 on.
+MAP_TYPES = """UNSPEC HASH ARRAY PROG_ARRAY PERF_EVENT_ARRAY PERCPU_HASH PERCPU_ARRAY STACK_TRACE
+    CGROUP_ARRAY LRU_HASH LRU_PERCPU_HASH LPM_TRIE ARRAY_OF_MAPS HASH_OF_MAPS DEVMAP SOCKMAP CPUMAP
+    XSKMAP SOCKHASH CGROUP_STORAGE REUSEPORT_SOCKARRAY PERCPU_CGROUP_STORAGE QUEUE STACK SK_STORAGE
+    DEVMAP_HASH STRUCT_OPS RINGBUF INODE_STORAGE TASK_STORAGE BLOOM_FILTER USER_RINGBUF
+    CGRP_STORAGE ARENA""".split()
 _FRAME = 64
 _QUEUE = 16
 
@@ -197,7 +203,8 @@ def _maps(whole: Object) -> Iterator[Finding]:
     on_card = [one for one in whole.maps if one.kind in (HASH, ARRAY)]
     for one in whole.maps:
         if one.kind not in (HASH, ARRAY, PERF_EVENT_ARRAY):
-            yield _of_map(whole, "map-type", one, f"{one.name} has type {one.kind}")
+            kind = MAP_TYPES[one.kind] if one.kind < len(MAP_TYPES) else f"of type {one.kind}"
+            yield _of_map(whole, "map-type", one, f"{one.name} is {kind}")
     for one in on_card:
         if one.flags:
             yield _of_map(whole, "map-flags", one, f"{one.name} has flags {one.flags:#x}")
