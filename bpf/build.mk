@@ -3,12 +3,13 @@
 
 BPF_CFLAGS := -O2 -g -Wall -Wextra -Werror -target bpf -mcpu=v3 -I bpf/include \
 	-I/usr/include/$(TRIPLET)
-BPF_NAMES := offload driver generic ingress decap
+BPF_NAMES := offload driver generic ingress egress decap
 
 bpf_source_offload := bpf/offload/xdp_lb.bpf.c
 bpf_source_driver := bpf/driver/xdp_lb.bpf.c
 bpf_source_generic := bpf/generic/xdp_lb.bpf.c
 bpf_source_ingress := bpf/tc/ingress.bpf.c
+bpf_source_egress := bpf/tc/egress.bpf.c
 bpf_source_decap := bpf/server/decap.bpf.c
 
 define bpf_rule

@@ -21,7 +21,7 @@ from hwtests.oracle.plan import CID_OCTETS, KEY_OCTETS, TREE
 from hwtests.oracle.program import MapInfo, Program
 
 TIERS = ("driver", "generic", "offload")
-OBJECTS = (*TIERS, "ingress", "decap")
+OBJECTS = (*TIERS, "ingress", "egress", "decap")
 COMPILERS = ("clang-14", "clang-16", "clang-19")
 
 HASH, ARRAY, PERCPU_ARRAY = 1, 2, 6
@@ -113,9 +113,11 @@ def test_shared_maps_have_one_layout(objects: Any) -> None:
         assert maps["offload"][name] == maps["driver"][name], name
     assert set(maps["driver"]) - set(maps["offload"]) == HOST_MAPS
     assert set(maps["offload"]) - set(maps["driver"]) == CARD_MAPS
-    stack = Btf(objects("clang-14", "ingress")).maps()
-    for name in set(stack) & set(maps["driver"]):
-        assert stack[name] == maps["driver"][name], name
+    ingress, egress = (Btf(objects("clang-14", name)).maps() for name in ("ingress", "egress"))
+    for stack in (ingress, egress):
+        for name in set(stack) & set(maps["driver"]):
+            assert stack[name] == maps["driver"][name], name
+    assert ingress["stats"] == egress["stats"]
 
 
 def test_shared_maps_widen_in_counters_only(objects: Any) -> None:

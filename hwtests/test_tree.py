@@ -21,12 +21,12 @@ LOADER = TREE / "loader"
 
 # What a file of the loader may know: header, and the only files that include it.
 MAY_INCLUDE = {
-    "bpf/*": "balancer.c batch.c clock.c conns.c counts.c decap.c device.[ch] dispatcher.h hook.c log.c "
-             "maps.c known.c object.[ch] pins.c probe.c probe_offload.c recount.c rotation.c "
-             "seen.c stack.c stacked.c stats.c stats_stack.c sync.[ch] tables.c tally.c trace.c view.c "
-             "cmd_status.c",
+    "bpf/*": "balancer.c batch.c clock.c clsact.c conns.c counts.c decap.c device.[ch] "
+             "dispatcher.h hook.c log.c maps.c known.c object.[ch] pins.c probe.c "
+             "probe_offload.c recount.c rotation.c seen.c stack.c stacked.c stats.c "
+             "stats_stack.c sync.[ch] tables.c tally.c tcx.c trace.c view.c cmd_status.c",
     "xdp/*": "dispatcher.c log.c",
-    "libmnl/*": "nexthop*.c nic.c stack.c way.[ch]",
+    "libmnl/*": "clsact.c nexthop*.c nic.c way.[ch]",
     "pcap/*": "cmd_trace.c",
     "yaml.h": "config_yaml.c",
     "jansson.h": "config.h out.h plan.h",
@@ -36,7 +36,7 @@ MAY_INCLUDE = {
     "config_internal.h": "config*",
     "config_read.h": "config*",
     "objects.h": "decap.c stack.c tier.c",
-    "hook.h": "decap.c dispatcher.c hook.c probe.c site.h stack.c",
+    "hook.h": "clsact.c decap.c dispatcher.c hook.c probe.c site.h stack.c",
     "site.h": "attach*.[ch] site.c",
     "way.h": "nexthop*.c way.c",
 }

@@ -150,7 +150,8 @@ static void describe_program(const struct change *change, struct attachment *att
 	strcpy(attachment->tag, program.tag);
 	attachment->loaded = program.loaded;
 	attachment->dispatcher = change->shared;
-	attachment->stack = is_host(change->tier);
+	if (is_host(change->tier))
+		attachment->stack = stack_look(change->site->interface, change->site->ifindex);
 	attachment->current = true;
 }
 
@@ -364,12 +365,15 @@ unpin:
 static int adopt(struct change *change, struct attachment *attachment, struct reason *reason)
 {
 	const struct site *site = change->site;
+	int error;
 
 	*attachment = change->before;
 	reset(&change->before); /* its maps are the caller's now */
-	if (!is_host(change->tier) || attachment->stack)
+	if (!is_host(change->tier) || attachment->stack.whole)
 		return 0;
-	return stack_attach(site->interface, site->ifindex, &attachment->maps, reason);
+	error = stack_attach(site->interface, site->ifindex, &attachment->maps, reason);
+	attachment->stack = stack_look(site->interface, site->ifindex);
+	return error;
 }
 
 static int change_tier(struct change *change,

@@ -3,13 +3,14 @@
  * Loads programs and puts them on interfaces, takes them off, finds them again by their pins. The
  * only writer of NIC state and of the BPF file system; knows no YAML.
  *
- * /sys/fs/bpf/shunt/abi1/IFACE/TIER/: the tier's maps, "prog" (not of userspace); IFACE/tc/: "stats" and "prog";
+ * /sys/fs/bpf/shunt/abi1/IFACE/TIER/: the tier's maps, "prog" (not of userspace); IFACE/tc/: stack.h;
  * IFACE/server/: the decapsulator's (decap.h). A dot in IFACE is a colon there.
  */
 #ifndef SHUNT_ATTACH_H
 #define SHUNT_ATTACH_H
 
 #include "reason.h"
+#include "stack.h"
 #include "sync.h"
 #include "tier.h"
 
@@ -33,7 +34,7 @@ struct attachment {
 	char tag[17]; /* of the program, hex */
 	uint64_t loaded; /* when it was loaded, ns since boot */
 	bool dispatcher;
-	bool stack; /* the TC program is there */
+	struct stack_state stack; /* the TC programs */
 	bool shares; /* the tier userspace: its maps are those of the host tier above */
 	bool current; /* the program is the one this loader carries */
 	struct map_set maps;

@@ -64,7 +64,7 @@ static int attach_stack(const struct site *site, const struct map_set *maps, str
 {
 	struct pin_path host;
 
-	if (find_host(site, &host) && stack_attached(site->interface, site->ifindex))
+	if (find_host(site, &host) && stack_look(site->interface, site->ifindex).whole)
 		return 0;
 	return stack_attach(site->interface, site->ifindex, maps, reason);
 }
@@ -106,7 +106,11 @@ static int adopt(const struct site *site, const struct pin_path *folder,
 {
 	int error = site_read(site, TIER_USERSPACE, folder, attachment, reason);
 
-	return error || attachment->stack ? error : attach_stack(site, &attachment->maps, reason);
+	if (error || attachment->stack.whole)
+		return error;
+	error = attach_stack(site, &attachment->maps, reason);
+	attachment->stack = stack_look(site->interface, site->ifindex);
+	return error;
 }
 
 int userspace_attach(const struct site *site, const struct attach_options *options,
@@ -137,7 +141,7 @@ int userspace_attach(const struct site *site, const struct attach_options *optio
 		attach_close(&before);
 	attachment->previous = NULL;
 	attachment->shares = find_host(site, &folder);
-	attachment->stack = true;
+	attachment->stack = stack_look(site->interface, site->ifindex);
 	attachment->current = true;
 	return error;
 }

@@ -134,7 +134,7 @@ static json_t *walk_tier_json(enum tier tier, const struct walk_tier *tried)
 				outcome_name(tried->outcome), "program_id",
 				(int)tried->attachment.program_id, "tag", tried->attachment.tag,
 				"mode", tried->attachment.dispatcher ? "dispatcher" : "direct",
-				"stack", tried->attachment.stack));
+				"stack", tried->attachment.stack.mode != STACK_NONE));
 	json_object_set_new(json, "config",
 			    !applied->changes ?
 				    json_null() :

@@ -102,7 +102,7 @@ static void add_row(struct out_table *table, const struct view *view)
 				tiers[attachment->tier].name,
 				id,
 				attachment->dispatcher ? "dispatcher" : "direct",
-				attachment->stack ? "yes" : "no",
+				stack_mode_text(attachment->stack.mode),
 				age_text(view->age, since, sizeof(since)),
 				generation,
 				config,
@@ -146,6 +146,13 @@ static json_t *maps_json(const struct map_set *maps)
 	return list;
 }
 
+static json_t *mode_json(const struct attachment *attachment)
+{
+	enum stack_mode mode = attachment->stack.mode;
+
+	return mode == STACK_NONE ? json_null() : json_string(stack_mode_text(mode));
+}
+
 static json_t *view_json(const struct view *view)
 {
 	const struct attachment *attachment = view->attachment;
@@ -157,11 +164,12 @@ static json_t *view_json(const struct view *view)
 		config = json_pack("{s:i, s:i, s:i, s:i}", "vips", (int)view->config->n_vips,
 				   "pools", (int)view->config->n_pools, "servers",
 				   (int)view->n_servers, "unresolved", (int)view->n_unresolved);
-	return json_pack("{s:s, s:i, s:s, s:o, s:s, s:b, s:b, s:o, s:i, s:o, s:o}", "interface",
-			 attachment->interface, "ifindex", (int)attachment->ifindex, "tier",
-			 tiers[attachment->tier].name, "program", program, "mode",
+	return json_pack("{s:s, s:i, s:s, s:o, s:s, s:b, s:o, s:b, s:o, s:i, s:o, s:o}",
+			 "interface", attachment->interface, "ifindex", (int)attachment->ifindex,
+			 "tier", tiers[attachment->tier].name, "program", program, "mode",
 			 attachment->dispatcher ? "dispatcher" : "direct", "stack",
-			 attachment->stack, "served",
+			 attachment->stack.mode != STACK_NONE, "stack_mode", mode_json(attachment),
+			 "served",
 			 attachment->tier != TIER_USERSPACE || claim_is_held(attachment->interface),
 			 "age", view->age < 0 ? json_null() : json_real(view->age), "generation",
 			 (int)view->generation, "config", config, "maps",

@@ -15,15 +15,20 @@
 #include "log.h"
 #include "sync.h"
 
-uint64_t object_build(enum tier tier)
+uint64_t object_hash(const unsigned char *object, size_t size)
 {
 	/* FNV-1a: it has to tell builds apart, not to withstand anybody. */
 	uint64_t hash = 0xcbf29ce484222325;
 	size_t i;
 
-	for (i = 0; i < tiers[tier].object_size; i++)
-		hash = (hash ^ tiers[tier].object[i]) * 0x100000001b3;
+	for (i = 0; i < size; i++)
+		hash = (hash ^ object[i]) * 0x100000001b3;
 	return hash;
+}
+
+uint64_t object_build(enum tier tier)
+{
+	return object_hash(tiers[tier].object, tiers[tier].object_size);
 }
 
 static int request_reason(const struct object_request *request, enum reason_code code,

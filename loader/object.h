@@ -31,5 +31,6 @@ int object_load(const struct object_request *request, struct bpf_object **object
 		struct reason *reason);
 /* Tells this loader's object of a tier from another build's. */
 uint64_t object_build(enum tier tier);
+uint64_t object_hash(const unsigned char *object, size_t size);
 
 #endif

@@ -13,5 +13,6 @@ object_\name\()_end:
 	object driver
 	object generic
 	object ingress
+	object egress
 	object decap
 	.section .note.GNU-stack, "", @progbits

@@ -11,6 +11,7 @@ OBJECT(offload);
 OBJECT(driver);
 OBJECT(generic);
 OBJECT(ingress);
+OBJECT(egress);
 OBJECT(decap);
 #undef OBJECT
 /* As numbers: to C the two symbols are different objects, which have no distance. */

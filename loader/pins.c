@@ -178,6 +178,18 @@ int pins_mark(const struct pin_path *folder, struct reason *reason, const char *
 	return pins_make(&path, reason);
 }
 
+void pins_unmark(const struct pin_path *folder, const char *prefix)
+{
+	DIR *list = opendir(folder->text);
+	struct dirent *entry;
+
+	while (list && (entry = readdir(list)))
+		if (!strncmp(entry->d_name, prefix, strlen(prefix)))
+			unlinkat(dirfd(list), entry->d_name, AT_REMOVEDIR);
+	if (list)
+		closedir(list);
+}
+
 bool pins_marked(const struct pin_path *folder, const char *format, ...)
 {
 	struct pin_path path;

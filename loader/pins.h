@@ -42,6 +42,8 @@ bool pins_exist(const struct pin_path *folder);
 
 int pins_mark(const struct pin_path *folder, struct reason *reason, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Takes off all marks that begin so. */
+void pins_unmark(const struct pin_path *folder, const char *prefix);
 bool pins_marked(const struct pin_path *folder, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

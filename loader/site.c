@@ -207,7 +207,8 @@ int site_read(const struct site *site, enum tier tier, const struct pin_path *fo
 	strcpy(attachment->tag, program.tag);
 	attachment->loaded = tier == TIER_USERSPACE ? pins_made(folder) : program.loaded;
 	attachment->dispatcher = program.id != site->hook.id[tier];
-	attachment->stack = tier != TIER_OFFLOAD && stack_attached(site->interface, site->ifindex);
+	if (tier != TIER_OFFLOAD)
+		attachment->stack = stack_look(site->interface, site->ifindex);
 	attachment->shares = tier == TIER_USERSPACE && shares(site, folder);
 	attachment->current =
 		pins_marked(folder, SITE_BUILD_MARK, (unsigned long long)object_build(tier));

@@ -1,83 +1,95 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The TC program that counts what reaches the host's stack. See stack.h.
+ * The TC programs beside a host tier. See stack.h.
  */
 #include "stack.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
-#include <linux/pkt_sched.h>
-#include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "clsact.h"
 #include "hook.h"
 #include "log.h"
+#include "object.h"
 #include "objects.h"
 #include "pins.h"
+#include "tcx.h"
 
-/*
- * Our place among the filters: `tc filter show dev IFACE ingress` lists it as pref 443 bpf handle
- * 0x51554943. Another kind of filter at that priority keeps it; ours then takes one of the next.
- */
-#define HANDLE	   0x51554943 /* "QUIC" */
-#define PRIORITY   443
-#define PRIORITIES 8
-#define QDISC_MARK "clsact-%u" /* with the ifindex: the qdisc goes with the device */
+#define BUILD_MARK "build-" /* and a number: of which loader the programs are */
+#define ENDS	   2 /* enum lb_direction */
 
-static struct bpf_tc_hook ingress(uint32_t ifindex)
+/* The pins of each end, and under which name a program waits until it is in its place. */
+static const struct {
+	const char *word, *program, *pin, *fresh, *link;
+} ends[ENDS] = {
+	[LB_INGRESS] = { "ingress", LB_PROG_INGRESS, PINS_PROGRAM, "new-" PINS_PROGRAM,
+			 "link-ingress" },
+	[LB_EGRESS] = { "egress", LB_PROG_EGRESS, "prog-egress", "new-prog-egress", "link-egress" },
+};
+
+static const struct {
+	const char *name, *fresh;
+} own_maps[] = {
+	{ LB_MAP_STACK_STATS, "new-" LB_MAP_STACK_STATS },
+	{ LB_MAP_HAND, "new-" LB_MAP_HAND },
+};
+#define N_OWN_MAPS (sizeof(own_maps) / sizeof(own_maps[0]))
+
+/* One interface's TC programs, before and after a change. */
+struct change {
+	const char *interface;
+	uint32_t ifindex;
+	struct pin_path folder;
+	struct bpf_object *object[ENDS];
+	int fd[ENDS]; /* of the new programs; not owned */
+	int old_fd[ENDS]; /* of those that are pinned, -1: none */
+	uint32_t old[ENDS]; /* their ids, 0: none */
+};
+
+static int stack_reason(const struct change *change, const char *stage, enum lb_direction direction,
+			int error, struct reason *reason)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
-
-	return hook;
-}
-
-/* By the pin, or by its name where a loader ended half-way between filter and pin. */
-static bool is_ours(uint32_t id, uint32_t pinned)
-{
-	struct hook_program program;
-	int fd;
-
-	if (id == pinned)
-		return true;
-	fd = hook_program_by_id(id, &program);
-	if (fd < 0)
-		return false;
-	close(fd);
-	return !strcmp(program.name, LB_PROG_INGRESS);
-}
-
-/* The priority of our filter, 0 if it is not there. */
-static uint32_t find_filter(const char *interface, uint32_t ifindex)
-{
-	struct pin_path folder = pins_folder(interface, PINS_STACK);
-	struct bpf_tc_hook hook = ingress(ifindex);
-	struct hook_program pinned = {};
-	int fd = pins_program(&folder);
-	uint32_t i;
-
-	if (fd >= 0) {
-		hook_program(fd, &pinned);
-		close(fd);
-	}
-	for (i = 0; i < PRIORITIES; i++) {
-		LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = PRIORITY + i);
-
-		if (!bpf_tc_query(&hook, &opts) && is_ours(opts.prog_id, pinned.id))
-			return PRIORITY + i;
-	}
-	return 0;
-}
-
-static int stack_reason(const char *interface, const char *stage, int error, struct reason *reason)
-{
-	reason_set(reason, error == EPERM ? REASON_NO_PERMISSION : REASON_UNKNOWN, stage, error,
-		   "%s, tc ingress", interface);
+	reason_set(reason, error == -EPERM ? REASON_NO_PERMISSION : REASON_UNKNOWN, stage, -error,
+		   "%s, tc %s", change->interface, ends[direction].word);
 	reason_set_kernel(reason, log_kernel_sentence());
-	return -error;
+	return error;
+}
+
+static uint64_t build_number(void)
+{
+	return object_hash(object_ingress, OBJECT_SIZE(ingress)) ^
+	       object_hash(object_egress, OBJECT_SIZE(egress));
+}
+
+static struct change look(const char *interface, uint32_t ifindex)
+{
+	struct change change = { .interface = interface,
+				 .ifindex = ifindex,
+				 .folder = pins_folder(interface, PINS_STACK),
+				 .fd = { -1, -1 } };
+
+	for (int i = 0; i < ENDS; i++) {
+		struct pin_path path = pins_in(&change.folder, ends[i].pin);
+		struct hook_program program = {};
+
+		change.old_fd[i] = bpf_obj_get(path.text);
+		if (change.old_fd[i] >= 0 && !hook_program(change.old_fd[i], &program))
+			change.old[i] = program.id;
+	}
+	return change;
+}
+
+static void leave(struct change *change)
+{
+	for (int i = 0; i < ENDS; i++) {
+		bpf_object__close(change->object[i]);
+		if (change->old_fd[i] >= 0)
+			close(change->old_fd[i]);
+	}
 }
 
 /* A map of before, if it is as large: counters go on, and who reads the ring need not look again. */
@@ -98,277 +110,292 @@ static void keep_map(struct bpf_map *map, const struct pin_path *folder)
 	close(fd);
 }
 
-static int load(const char *interface, const struct map_set *maps, struct bpf_object **object,
-		struct reason *reason)
+/* The tier's own maps, for both programs; stats is the ingress program's, for the other too. */
+static int share_maps(struct change *change, enum lb_direction direction,
+		      const struct map_set *maps)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = LB_PROG_INGRESS);
+	const struct bpf_object *ingress = change->object[LB_INGRESS];
 	const struct {
 		const char *name;
 		int fd;
 	} shared[] = {
-		{ LB_MAP_META, maps->meta },	   { LB_MAP_GENERATION, maps->generation },
-		{ LB_MAP_VIP, maps->vip },	   { LB_MAP_SETTING, maps->setting },
-		{ LB_MAP_ADDRESS, maps->address }, { LB_MAP_VIP_ADDRESS, maps->vip_address },
+		{ LB_MAP_META, maps->meta },
+		{ LB_MAP_GENERATION, maps->generation },
+		{ LB_MAP_VIP, maps->vip },
+		{ LB_MAP_SETTING, maps->setting },
+		{ LB_MAP_ADDRESS, maps->address },
+		{ LB_MAP_VIP_ADDRESS, maps->vip_address },
+		{ LB_MAP_STACK_STATS,
+		  direction == LB_INGRESS ?
+			  -1 :
+			  bpf_object__find_map_fd_by_name(ingress, LB_MAP_STACK_STATS) },
 	};
-	struct pin_path folder = pins_folder(interface, PINS_STACK);
-	struct bpf_map *stats;
 	int error = 0;
-	size_t i;
 
-	log_forget_kernel();
-	*object = bpf_object__open_mem(object_ingress, OBJECT_SIZE(ingress), &opts);
-	if (!*object)
-		return stack_reason(interface, "object", errno, reason);
-	for (i = 0; i < sizeof(shared) / sizeof(shared[0]) && !error; i++)
-		error = bpf_map__reuse_fd(bpf_object__find_map_by_name(*object, shared[i].name),
-					  shared[i].fd);
-	stats = bpf_object__find_map_by_name(*object, LB_MAP_STACK_STATS);
-	if (!error)
-		error = bpf_map__set_max_entries(stats,
-						 map_set_entries(LB_MAP_STACK_STATS, &maps->sizes));
-	if (!error) {
-		keep_map(stats, &folder);
-		keep_map(bpf_object__find_map_by_name(*object, LB_MAP_HAND), &folder);
-		error = bpf_object__load(*object);
-	}
-	if (!error)
-		return 0;
-	bpf_object__close(*object);
-	*object = NULL;
-	return stack_reason(interface, "prog-load", -error, reason);
+	for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]) && !error; i++)
+		if (shared[i].fd >= 0)
+			error = bpf_map__reuse_fd(
+				bpf_object__find_map_by_name(change->object[direction],
+							     shared[i].name),
+				shared[i].fd);
+	return error;
 }
 
-static void unmark_qdisc(const struct pin_path *folder, uint32_t ifindex)
+static int make_own_maps(struct change *change, const struct map_set *maps)
 {
-	struct pin_path mark;
-	char name[32];
+	struct bpf_object *object = change->object[LB_INGRESS];
+	int error =
+		bpf_map__set_max_entries(bpf_object__find_map_by_name(object, LB_MAP_STACK_STATS),
+					 map_set_entries(LB_MAP_STACK_STATS, &maps->sizes));
 
-	snprintf(name, sizeof(name), QDISC_MARK, ifindex);
-	mark = pins_in(folder, name);
-	pins_remove(&mark);
+	for (size_t i = 0; i < N_OWN_MAPS && !error; i++)
+		keep_map(bpf_object__find_map_by_name(object, own_maps[i].name), &change->folder);
+	return error;
 }
 
-/* All qdiscs, or the filters at one end of a clsact qdisc. */
-static int dump(uint16_t type, uint32_t ifindex, uint32_t parent, mnl_cb_t take, void *context)
+static int load(struct change *change, enum lb_direction direction, const struct map_set *maps,
+		struct reason *reason)
 {
-	char buffer[MNL_SOCKET_BUFFER_SIZE];
-	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
-	struct tcmsg *request = mnl_nlmsg_put_extra_header(header, sizeof(*request));
-	struct mnl_socket *netlink = mnl_socket_open(NETLINK_ROUTE);
-	int n;
-
-	if (!netlink)
-		return -1;
-	header->nlmsg_type = type;
-	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	request->tcm_ifindex = ifindex;
-	request->tcm_parent = parent;
-	n = mnl_socket_bind(netlink, 0, MNL_SOCKET_AUTOPID);
-	if (!n)
-		n = mnl_socket_sendto(netlink, header, header->nlmsg_len) < 0 ? -1 : MNL_CB_OK;
-	while (n > MNL_CB_STOP) {
-		n = mnl_socket_recvfrom(netlink, buffer, sizeof(buffer));
-		if (n > 0)
-			n = mnl_cb_run(buffer, n, 0, 0, take, context);
-	}
-	mnl_socket_close(netlink);
-	return n;
-}
-
-struct ingress_search {
-	uint32_t ifindex;
-	bool found;
-};
-
-static int look_for_ingress(const struct nlmsghdr *message, void *context)
-{
-	const struct tcmsg *qdisc = mnl_nlmsg_get_payload(message);
-	struct ingress_search *search = context;
-
-	if (message->nlmsg_type == RTM_NEWQDISC && qdisc->tcm_parent == TC_H_CLSACT &&
-	    (uint32_t)qdisc->tcm_ifindex == search->ifindex)
-		search->found = true;
-	return MNL_CB_OK;
-}
-
-/* Anything at the ingress: clsact, or what excludes it. */
-static bool has_qdisc(uint32_t ifindex)
-{
-	struct ingress_search search = { .ifindex = ifindex };
-
-	return !dump(RTM_GETQDISC, ifindex, 0, look_for_ingress, &search) && search.found;
-}
-
-/*
- * Makes the ingress hook; *made: it was not there. The mark comes first, so that it is
- * known whose qdisc it is also after a kill between the two.
- */
-static int make_qdisc(const char *interface, uint32_t ifindex, const struct pin_path *folder,
-		      bool *made, struct reason *reason)
-{
-	struct bpf_tc_hook hook = ingress(ifindex);
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = ends[direction].program);
+	struct bpf_object *object;
 	int error;
 
-	*made = false;
-	if (has_qdisc(ifindex))
-		return 0;
-	error = pins_mark(folder, reason, QDISC_MARK, ifindex);
+	log_forget_kernel();
+	object = direction == LB_INGRESS ?
+			 bpf_object__open_mem(object_ingress, OBJECT_SIZE(ingress), &opts) :
+			 bpf_object__open_mem(object_egress, OBJECT_SIZE(egress), &opts);
+	if (!object)
+		return stack_reason(change, "object", direction, -errno, reason);
+	change->object[direction] = object;
+	error = share_maps(change, direction, maps);
+	if (!error && direction == LB_INGRESS)
+		error = make_own_maps(change, maps);
+	if (!error)
+		error = bpf_object__load(object);
+	if (error)
+		return stack_reason(change, "prog-load", direction, error, reason);
+	change->fd[direction] =
+		bpf_program__fd(bpf_object__find_program_by_name(object, ends[direction].program));
+	return 0;
+}
+
+/* By TCX. */
+
+static int put_links(const struct change *change, enum lb_direction *failed)
+{
+	struct pin_path ingress = pins_in(&change->folder, ends[LB_INGRESS].link);
+	struct pin_path egress = pins_in(&change->folder, ends[LB_EGRESS].link);
+	bool was = tcx_program(&ingress, change->ifindex, LB_INGRESS);
+	int error = tcx_put(&ingress, change->ifindex, LB_INGRESS, change->fd[LB_INGRESS]);
+
+	*failed = LB_INGRESS;
 	if (error)
 		return error;
-	log_forget_kernel();
-	error = bpf_tc_hook_create(&hook);
-	*made = !error;
+	*failed = LB_EGRESS;
+	error = tcx_put(&egress, change->ifindex, LB_EGRESS, change->fd[LB_EGRESS]);
 	if (!error)
 		return 0;
-	unmark_qdisc(folder, ifindex);
-	return error == -EEXIST ? 0 : stack_reason(interface, "clsact", -error, reason);
+	if (was && change->old_fd[LB_INGRESS] >= 0)
+		tcx_put(&ingress, change->ifindex, LB_INGRESS, change->old_fd[LB_INGRESS]);
+	else
+		tcx_remove(&ingress);
+	return error;
 }
 
-static int count_filters(const struct nlmsghdr *message, void *count)
+/* By clsact. */
+
+static struct clsact_filter filter_of(const struct change *change, enum lb_direction direction)
 {
-	if (message->nlmsg_type == RTM_NEWTFILTER)
-		++*(unsigned int *)count;
-	return MNL_CB_OK;
+	return (struct clsact_filter){ change->ifindex, direction, ends[direction].program,
+				       change->old[direction] };
 }
 
-/* An error counts as "in use". */
-static bool has_filters(uint32_t ifindex, uint32_t end)
+static void remove_filters(const struct change *change)
 {
-	unsigned int count = 0;
+	for (int i = 0; i < ENDS; i++) {
+		struct clsact_filter filter = filter_of(change, i);
 
-	return dump(RTM_GETTFILTER, ifindex, TC_H_MAKE(TC_H_CLSACT, end), count_filters, &count) ||
-	       count;
-}
-
-static void remove_qdisc(uint32_t ifindex)
-{
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
-		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
-
-	if (!has_filters(ifindex, TC_H_MIN_INGRESS) && !has_filters(ifindex, TC_H_MIN_EGRESS))
-		bpf_tc_hook_destroy(&hook);
-}
-
-/* Ours at its place if it is there, else at the first priority that takes it. */
-static int put_filter(const char *interface, uint32_t ifindex, int fd, struct reason *reason)
-{
-	struct bpf_tc_hook hook = ingress(ifindex);
-	uint32_t old = find_filter(interface, ifindex), i;
-	int error = 0;
-
-	for (i = 0; i < PRIORITIES; i++) {
-		LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = fd, .handle = HANDLE,
-			    .priority = old ? old : PRIORITY + i,
-			    .flags = old ? BPF_TC_F_REPLACE : 0);
-
-		log_forget_kernel();
-		error = bpf_tc_attach(&hook, &opts);
-		if (!error)
-			return 0;
-		if (old || (error != -EEXIST && error != -EINVAL))
-			break;
+		clsact_remove(&filter);
 	}
-	return stack_reason(interface, "attach", -error, reason);
+	clsact_remove_qdisc(change->ifindex, &change->folder);
 }
 
-/* What is pinned, and under which name until the filter is in its place. */
-static const struct {
-	const char *name, *fresh;
-} pinned[] = {
-	{ LB_MAP_STACK_STATS, "new-" LB_MAP_STACK_STATS },
-	{ LB_MAP_HAND, "new-" LB_MAP_HAND },
-	{ PINS_PROGRAM, "new-" PINS_PROGRAM },
-};
+/* Where somebody has an "ingress" qdisc in clsact's place there is no egress. */
+static int put_filters(const struct change *change, enum lb_direction *failed,
+		       struct reason *reason)
+{
+	struct clsact_filter filter = filter_of(change, LB_INGRESS);
+	bool made;
+	int error;
+
+	*failed = LB_INGRESS;
+	log_forget_kernel();
+	error = clsact_make_qdisc(change->ifindex, &change->folder, &made, reason);
+	if (error)
+		return error;
+	error = clsact_put(&filter, change->fd[LB_INGRESS]);
+	if (error) {
+		if (made)
+			clsact_remove_qdisc(change->ifindex, &change->folder);
+		return error;
+	}
+	filter = filter_of(change, LB_EGRESS);
+	error = clsact_put(&filter, change->fd[LB_EGRESS]);
+	if (error)
+		log_warn("%s: no tc egress program (%s): answers of nat servers that leave here "
+			 "keep the server's address",
+			 change->interface,
+			 log_kernel_sentence()[0] ? log_kernel_sentence() : strerror(-error));
+	return 0;
+}
+
+/* Pins. */
 
 static void drop_fresh(const struct pin_path *folder)
 {
-	for (size_t i = 0; i < sizeof(pinned) / sizeof(pinned[0]); i++) {
-		struct pin_path path = pins_in(folder, pinned[i].fresh);
+	struct pin_path path;
 
+	for (size_t i = 0; i < N_OWN_MAPS; i++) {
+		path = pins_in(folder, own_maps[i].fresh);
+		unlink(path.text);
+	}
+	for (int i = 0; i < ENDS; i++) {
+		path = pins_in(folder, ends[i].fresh);
 		unlink(path.text);
 	}
 }
 
-static int pin_fresh(const struct pin_path *folder, const struct bpf_object *object,
-		     struct reason *reason)
+static int pin_fresh(const struct change *change, struct reason *reason)
 {
-	const int fds[] = {
-		bpf_object__find_map_fd_by_name(object, LB_MAP_STACK_STATS),
-		bpf_object__find_map_fd_by_name(object, LB_MAP_HAND),
-		bpf_program__fd(bpf_object__find_program_by_name(object, LB_PROG_INGRESS)),
-	};
+	const struct pin_path *folder = &change->folder;
 	int error = pins_make(folder, reason);
 
 	drop_fresh(folder); /* of one that was killed */
-	for (size_t i = 0; i < sizeof(pinned) / sizeof(pinned[0]) && !error; i++)
-		error = pins_put(fds[i], folder, pinned[i].fresh, reason);
+	for (size_t i = 0; i < N_OWN_MAPS && !error; i++)
+		error = pins_put(bpf_object__find_map_fd_by_name(change->object[LB_INGRESS],
+								 own_maps[i].name),
+				 folder, own_maps[i].fresh, reason);
+	for (int i = 0; i < ENDS && !error; i++)
+		error = pins_put(change->fd[i], folder, ends[i].fresh, reason);
 	return error;
+}
+
+static void move_pin(const struct pin_path *folder, const char *from, const char *to)
+{
+	struct pin_path source = pins_in(folder, from), target = pins_in(folder, to);
+
+	rename(source.text, target.text);
 }
 
 static void move_fresh(const struct pin_path *folder)
 {
-	for (size_t i = 0; i < sizeof(pinned) / sizeof(pinned[0]); i++) {
-		struct pin_path from = pins_in(folder, pinned[i].fresh);
-		struct pin_path to = pins_in(folder, pinned[i].name);
+	struct reason ignored = {};
 
-		rename(from.text, to.text);
-	}
+	for (size_t i = 0; i < N_OWN_MAPS; i++)
+		move_pin(folder, own_maps[i].fresh, own_maps[i].name);
+	for (int i = 0; i < ENDS; i++)
+		move_pin(folder, ends[i].fresh, ends[i].pin);
+	pins_unmark(folder, BUILD_MARK);
+	pins_mark(folder, &ignored, BUILD_MARK "%llx", (unsigned long long)build_number());
 }
 
-/* made: the qdisc; had: there were pins before. */
-static void take_back(uint32_t ifindex, const struct pin_path *folder, bool made, bool had)
+/* had: there were pins before. */
+static void take_back(const struct change *change, bool had)
 {
-	if (made) {
-		remove_qdisc(ifindex);
-		unmark_qdisc(folder, ifindex);
-	}
-	drop_fresh(folder);
-	if (!had && pins_exist(folder))
-		pins_remove(folder);
+	drop_fresh(&change->folder);
+	if (!had && pins_exist(&change->folder))
+		pins_remove(&change->folder);
+}
+
+static int put(const struct change *change, struct reason *reason)
+{
+	enum lb_direction failed = LB_INGRESS;
+	int error;
+
+	log_forget_kernel();
+	error = put_links(change, &failed);
+	if (error == -EOPNOTSUPP)
+		error = put_filters(change, &failed, reason);
+	else if (!error)
+		remove_filters(change); /* of a loader that knew no TCX */
+	if (!error || reason->code != REASON_NONE)
+		return error;
+	return stack_reason(change, "attach", failed, error, reason);
 }
 
 int stack_attach(const char *interface, uint32_t ifindex, const struct map_set *maps,
 		 struct reason *reason)
 {
-	struct pin_path folder = pins_folder(interface, PINS_STACK);
-	bool made, had = pins_exist(&folder);
-	struct bpf_object *object;
-	int error = load(interface, maps, &object, reason);
+	struct change change = look(interface, ifindex);
+	bool had = pins_exist(&change.folder);
+	int error = load(&change, LB_INGRESS, maps, reason);
 
-	if (error)
-		return error;
-	error = make_qdisc(interface, ifindex, &folder, &made, reason);
 	if (!error)
-		error = pin_fresh(&folder, object, reason);
+		error = load(&change, LB_EGRESS, maps, reason);
 	if (!error)
-		error = put_filter(
-			interface, ifindex,
-			bpf_program__fd(bpf_object__find_program_by_name(object, LB_PROG_INGRESS)),
-			reason);
+		error = pin_fresh(&change, reason);
 	if (!error)
-		move_fresh(&folder);
+		error = put(&change, reason);
+	if (!error)
+		move_fresh(&change.folder);
 	else
-		take_back(ifindex, &folder, made, had);
-	bpf_object__close(object);
+		take_back(&change, had);
+	leave(&change);
 	return error;
 }
 
-bool stack_attached(const char *interface, uint32_t ifindex)
+/* What runs at that end: the id of a program that is ours. */
+static uint32_t running(const struct change *change, enum stack_mode mode,
+			enum lb_direction direction)
 {
-	return find_filter(interface, ifindex);
+	struct pin_path link = pins_in(&change->folder, ends[direction].link);
+	struct clsact_filter filter = filter_of(change, direction);
+
+	return mode == STACK_TCX ? tcx_program(&link, change->ifindex, direction) :
+				   clsact_program(&filter);
+}
+
+struct stack_state stack_look(const char *interface, uint32_t ifindex)
+{
+	struct change change = look(interface, ifindex);
+	struct stack_state state = {};
+
+	for (enum stack_mode mode = STACK_TCX; mode != STACK_NONE && !state.mode; mode--)
+		if (running(&change, mode, LB_INGRESS))
+			state.mode = mode;
+	/* Another id than the pinned one: a loader ended between the program's change and the pin's. */
+	state.whole = state.mode && pins_marked(&change.folder, BUILD_MARK "%llx",
+						(unsigned long long)build_number());
+	for (int i = 0; i < ENDS; i++)
+		state.whole = state.whole && change.old[i] &&
+			      running(&change, state.mode, i) == change.old[i];
+	leave(&change);
+	return state;
 }
 
 void stack_detach(const char *interface, uint32_t ifindex)
 {
-	struct pin_path folder = pins_folder(interface, PINS_STACK);
-	struct bpf_tc_hook hook = ingress(ifindex);
-	uint32_t priority = ifindex ? find_filter(interface, ifindex) : 0;
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = HANDLE, .priority = priority);
+	struct change change = look(interface, ifindex);
 
-	if (priority)
-		bpf_tc_detach(&hook, &opts);
-	if (ifindex && pins_marked(&folder, QDISC_MARK, ifindex))
-		remove_qdisc(ifindex);
-	if (pins_exist(&folder))
-		pins_remove(&folder);
+	for (int i = 0; i < ENDS; i++) {
+		struct pin_path link = pins_in(&change.folder, ends[i].link);
+
+		tcx_remove(&link);
+	}
+	if (ifindex)
+		remove_filters(&change);
+	if (pins_exist(&change.folder))
+		pins_remove(&change.folder);
+	leave(&change);
+}
+
+const char *stack_mode_text(enum stack_mode mode)
+{
+	static const char *const texts[] = {
+		[STACK_NONE] = "no",
+		[STACK_CLSACT] = "clsact",
+		[STACK_TCX] = "tcx",
+	};
+
+	return texts[mode];
 }

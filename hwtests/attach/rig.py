@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Mapping
 
-from hwtests.lab import Bed, Loader, Node
+from hwtests.lab import Bed, Loader, Node, tcx
 
 PINS = "/sys/fs/bpf/shunt/abi1"
 #: An interface of the balancer's node that nothing else uses; its other end is PEER.
@@ -56,8 +56,13 @@ class Rig:
         """All that an attach could change on an interface."""
         shown = [self.sh("tc", "qdisc", "show", "dev", interface),
                  self.sh("tc", "filter", "show", "dev", interface, "ingress"),
-                 self.sh("tc", "filter", "show", "dev", interface, "egress")]
+                 self.sh("tc", "filter", "show", "dev", interface, "egress"),
+                 repr(self.tcx(tcx.INGRESS, interface)), repr(self.tcx(tcx.EGRESS, interface))]
         return (json.dumps(self.programs(interface)), *shown, *self.pins())
+
+    def tcx(self, end: int = tcx.INGRESS, interface: str = IFACE) -> list[tcx.Program]:
+        """What TCX has at one end."""
+        return tcx.programs(self.node, interface, end)
 
     def attach(self, *args: str, interface: str = IFACE, status: int = 0) -> dict[str, Any]:
         """The document of an attach, whose exit status must be as given."""

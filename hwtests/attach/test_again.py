@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hwtests.attach.rig import IFACE, PEER, PINS, Rig, code, map_ids, tier_row
+from hwtests.lab import tcx
 from hwtests.lab.bed import attach_xdp, pass_object
 
 
@@ -29,10 +30,28 @@ def test_adopts_the_lower_tier_too(rig: Rig) -> None:
 
 def test_adopting_puts_a_lost_stack_program_back(rig: Rig) -> None:
     rig.attach()
-    rig.sh("tc", "filter", "del", "dev", IFACE, "ingress")
+    rig.sh("rm", f"{PINS}/{IFACE}/tc/link-ingress")
     assert rig.status()[0]["stack"] is False
     rig.attach()
     assert rig.status()[0]["stack"] is True
+
+
+@pytest.mark.parametrize("lost", ["prog-egress", "link-egress", "build"])
+def test_adopting_mends_the_stack_programs(rig: Rig, lost: str) -> None:
+    """As an older loader left them, or one that was killed."""
+    rig.attach()
+    folder = f"{PINS}/{IFACE}/tc"
+    if lost == "build":
+        mark = next(pin for pin in rig.pins() if pin.startswith(f"{folder}/build-"))
+        rig.sh("mv", mark, f"{folder}/build-0")
+    else:
+        rig.sh("rm", f"{folder}/{lost}")
+    rig.attach()
+    assert f"{folder}/{lost}" in rig.pins() or lost == "build"
+    assert [program.name for program in rig.tcx(tcx.INGRESS)] == ["shunt_stack"]
+    assert [program.name for program in rig.tcx(tcx.EGRESS)] == ["shunt_return"]
+    assert [pin for pin in rig.pins() if pin.startswith(f"{folder}/build-")] != [
+        f"{folder}/build-0"]
 
 
 def test_older_program_is_replaced_on_its_maps(rig: Rig) -> None:
@@ -68,8 +87,8 @@ def test_reload_makes_everything_new(rig: Rig) -> None:
     assert second["outcome"] == "replaced" and second["program_id"] != first["program_id"]
     assert set(map_ids(rig).values()).isdisjoint(maps.values())
     assert rig.status()[0]["config"] == {"vips": 1, "pools": 1, "servers": 1, "unresolved": 0}
-    filters = rig.sh("tc", "filter", "show", "dev", IFACE, "ingress")
-    assert filters.count("name shunt_stack") == 1
+    assert [program.name for program in rig.tcx(tcx.INGRESS)] == ["shunt_stack"]
+    assert [program.name for program in rig.tcx(tcx.EGRESS)] == ["shunt_return"]
 
 
 def test_file_that_outgrows_the_maps(rig: Rig) -> None:

@@ -6,50 +6,15 @@ from __future__ import annotations
 import pytest
 
 from hwtests.attach.rig import IFACE, PEER, PINS, Rig, tier_row
-from hwtests.lab.bed import pass_object
 
 
 def test_detach_leaves_the_interface_as_found(rig: Rig) -> None:
     before = rig.traces()
     rig.attach("-c", rig.config())
-    assert "clsact" in rig.sh("tc", "qdisc", "show", "dev", IFACE)
+    assert [program.name for program in rig.tcx()] == ["shunt_stack"]
     assert rig.loader("detach", IFACE).stdout == f"{IFACE}: driver detached\n"
     assert rig.traces() == before
     assert rig.loader("detach", IFACE, check=False).returncode == 7
-
-
-def foreign_filter(rig: Rig, preference: int, protocol: str = "all") -> None:
-    rig.sh("tc", "filter", "add", "dev", IFACE, "ingress", "pref", str(preference),
-           "protocol", protocol, "bpf", "da", "obj", str(pass_object()), "sec", "xdp")
-
-
-#: Our own priority may be taken, by filters that ours can stand beside, or cannot.
-@pytest.mark.parametrize("preference,protocol", [(7, "all"), (443, "all"), (443, "ip")])
-def test_clsact_of_somebody_else_stays(rig: Rig, preference: int, protocol: str) -> None:
-    rig.sh("tc", "qdisc", "add", "dev", IFACE, "clsact")
-    foreign_filter(rig, preference, protocol)
-    before = rig.traces()
-    rig.attach()
-    assert "name shunt_stack" in rig.sh("tc", "filter", "show", "dev", IFACE, "ingress")
-    rig.attach("--reload")
-    rig.loader("detach", IFACE)
-    assert rig.traces() == before
-
-
-def test_empty_clsact_of_somebody_else_stays(rig: Rig) -> None:
-    rig.sh("tc", "qdisc", "add", "dev", IFACE, "clsact")
-    before = rig.traces()
-    rig.attach()
-    rig.loader("detach", IFACE)
-    assert rig.traces() == before
-
-
-def test_clsact_that_others_came_to_use_stays(rig: Rig) -> None:
-    rig.attach()
-    foreign_filter(rig, 7)
-    rig.loader("detach", IFACE)
-    assert "name xdp_pass" in rig.sh("tc", "filter", "show", "dev", IFACE, "ingress")
-    assert rig.programs() == {} and rig.pins() == []
 
 
 def test_detach_all_and_by_tier(rig: Rig) -> None:

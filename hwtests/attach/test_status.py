@@ -17,7 +17,8 @@ def test_status(rig: Rig) -> None:
     listed, = rig.status()
     assert {k: type(v) for k, v in listed.items()} == {
         "interface": str, "ifindex": int, "tier": str, "program": dict, "mode": str,
-        "stack": bool, "served": bool, "age": float, "generation": int, "config": dict, "maps": list}
+        "stack": bool, "stack_mode": str, "served": bool, "age": float, "generation": int,
+        "config": dict, "maps": list}
     assert listed["program"]["id"] == rig.programs()["driver"][0]
     assert listed["generation"] == 1 and 0 <= listed["age"] < 60
     assert {"name", "id", "entries", "key_size", "value_size"} == set(listed["maps"][0])

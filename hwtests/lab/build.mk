@@ -4,6 +4,6 @@
 BUILD ?= build
 CLANG ?= clang
 
-$(BUILD)/bpf/pass.bpf.o: hwtests/lab/pass.bpf.c
+$(BUILD)/bpf/pass.bpf.o $(BUILD)/bpf/next.bpf.o: $(BUILD)/bpf/%.bpf.o: hwtests/lab/%.bpf.c
 	@mkdir -p $(@D)
 	$(CLANG) -O2 -g -target bpf -mcpu=v3 -Wall -Wno-unused-parameter -c $< -o $@

@@ -25,9 +25,11 @@ import subprocess
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Mapping, Sequence, cast
+from typing import IO, Callable, Mapping, Sequence, TypeVar, cast
 
 from .errors import NEEDED, LabError, require_commands, require_root, search_path
+
+T = TypeVar("T")
 
 _CLONE_NEWPID = 0x20000000
 _CLONE_NEWNET = 0x40000000
@@ -266,12 +268,16 @@ class Node:
 
     def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
         """A socket that lives in this node while its owner stays outside."""
-        def make() -> socket.socket:
+        # A socket keeps the namespace of the thread that made it.
+        return self.inside(lambda: socket.socket(family, kind, protocol))
+
+    def inside(self, work: Callable[[], T]) -> T:
+        """Do something in this node's network namespace, in a thread that is then thrown away."""
+        def enter_and_do() -> T:
             _set_namespace(f"/proc/{self.pid}/ns/net", _CLONE_NEWNET)
-            return socket.socket(family, kind, protocol)
-        # A socket keeps the namespace of the thread that made it; the thread is thrown away.
+            return work()
         with concurrent.futures.ThreadPoolExecutor(max_workers=1) as thread:
-            return thread.submit(make).result()
+            return thread.submit(enter_and_do).result()
 
     def close(self) -> None:
         """Take the machine away in mid-run: its interfaces go when its last process has ended."""

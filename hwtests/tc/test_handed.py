@@ -137,7 +137,7 @@ def test_vlan_tag_beside_the_frame(site: Site, wire: Wire) -> None:
 
 @pytest.mark.parametrize("site", [{"tier": "generic"}], indirect=True)
 def test_segments_in_one(site: Site) -> None:
-    """What a sender's kernel left whole, as GRO makes it too: one sample, with the segments' size."""
+    """What the sender's kernel left whole, as GRO makes it too: a sample that tells the size."""
     bed = site.bed
     bed.client.ethtool(bed.client_interface, tx="on")
     bed.client.ethtool(bed.client_interface, **{"tx-udp-segmentation": "on"})

@@ -12,7 +12,7 @@ from .modules import ModuleBuild
 # room for the offload object.
 ROOM = 1024
 
-OBJECTS = ("driver", "generic", "offload", "ingress", "decap")
+OBJECTS = ("driver", "generic", "offload", "ingress", "egress", "decap")
 
 MODULE_BUILDS = (
     ModuleBuild("netdevsim", "drivers/net/netdevsim", ("CONFIG_NETDEVSIM=m",)),

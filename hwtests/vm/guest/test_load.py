@@ -13,7 +13,7 @@ OBJECTS = Path(os.environ["BUILD"]) / "vm/objects"
 
 
 @pytest.mark.parametrize("compiler", ["clang-14", "clang-16", "clang-19"])
-@pytest.mark.parametrize("name", ["driver", "generic", "offload", "ingress", "decap"])
+@pytest.mark.parametrize("name", ["driver", "generic", "offload", "ingress", "egress", "decap"])
 def test_loads(name: str, compiler: str) -> None:
     pin = Path("/sys/fs/bpf/loaded")
     try:
