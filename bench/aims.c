@@ -106,12 +106,32 @@ static uint32_t collect_veth(const struct veth *veth, struct aim *list)
 	return n;
 }
 
+static uint32_t collect_control(const struct control *control, struct aim *list)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < control->n; i++) {
+		const struct control_figure *figure = &control->list[i];
+
+		if (figure->at_most <= 0)
+			continue;
+		list[n] = (struct aim){ .unit = figure->unit,
+					.got = figure->value,
+					.bound = figure->at_most };
+		snprintf(list[n].text, sizeof(list[n].text), "%s", figure->text);
+		n++;
+	}
+	return n;
+}
+
 uint32_t aims_collect(const struct results *results, struct aim *list)
 {
 	uint32_t n = collect_kernel(&results->kernel, list);
 
 	if (results->veth)
 		n += collect_veth(results->veth, list + n);
+	if (results->control)
+		n += collect_control(results->control, list + n);
 	return n;
 }
 

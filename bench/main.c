@@ -21,20 +21,21 @@
 
 struct options {
 	uint32_t rounds, packets;
-	bool quick, veth;
+	bool quick, veth, control;
 	const char *json, *only;
 };
 
 static void usage(FILE *out)
 {
 	fprintf(out,
-		"usage: bench [--quick] [--rounds N] [--packets N] [--only WORD] [--veth]\n"
+		"usage: bench [--quick] [--rounds N] [--packets N] [--only WORD] [--veth] [--control]\n"
 		"             [--json FILE]\n"
 		"  --quick       %d rounds of %d packets and fewer cases, instead of %d of %d\n"
 		"  --rounds N    how often each case is measured\n"
 		"  --packets N   packets a batch; one lap of the connections at least\n"
 		"  --only WORD   cases whose name holds the word\n"
 		"  --veth        live frames through attached programs, too\n"
+		"  --control     probe, load, attach, apply and memory, too\n"
 		"  --json FILE   the figures as JSON, too\n",
 		QUICK_ROUNDS, QUICK_PACKETS, ROUNDS, PACKETS);
 }
@@ -56,6 +57,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 		{ "packets", required_argument, NULL, 'p' },
 		{ "only", required_argument, NULL, 'o' },
 		{ "veth", no_argument, NULL, 'v' },
+		{ "control", no_argument, NULL, 'c' },
 		{ "json", required_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{},
@@ -80,6 +82,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'v':
 			options->veth = true;
+			break;
+		case 'c':
+			options->control = true;
 			break;
 		case 'j':
 			options->json = optarg;
@@ -125,15 +130,26 @@ static int measure_kernel(const struct options *options, struct results *results
 static int measure_veth(const struct options *options, struct results *results,
 			struct reason *reason)
 {
-	int error;
-
 	results->veth = calloc(1, sizeof(*results->veth));
 	if (!results->veth)
 		return reason_set(reason, REASON_UNKNOWN, "veth", ENOMEM, "memory");
 	results->veth->rounds = (options->rounds + 1) / 2;
 	results->veth->frames = options->packets < VETH_FRAMES ? options->packets : VETH_FRAMES;
-	error = net_open(reason);
-	return error ? error : veth_measure(results->veth, reason);
+	return veth_measure(results->veth, reason);
+}
+
+static int measure_control(const struct options *options, struct results *results,
+			   struct reason *reason)
+{
+	struct net_pair pair;
+	int error;
+
+	results->control = calloc(1, sizeof(*results->control));
+	if (!results->control)
+		return reason_set(reason, REASON_UNKNOWN, "control", ENOMEM, "memory");
+	results->control->rounds = options->quick ? 2 : 5;
+	error = net_make_pair(0, &pair, reason);
+	return error ? error : control_measure(results->control, reason);
 }
 
 static int show(const struct options *options, const struct results *results)
@@ -154,6 +170,7 @@ static void free_results(struct results *results)
 	if (results->veth)
 		veth_free(results->veth);
 	free(results->veth);
+	free(results->control);
 }
 
 int main(int argc, char **argv)
@@ -174,7 +191,13 @@ int main(int argc, char **argv)
 	log_init(0);
 	error = measure_kernel(&options, &results, &reason);
 	if (!error && options.veth)
+		error = net_open(&reason);
+	if (!error && options.veth)
 		error = measure_veth(&options, &results, &reason);
+	if (!error && options.control)
+		error = net_open(&reason);
+	if (!error && options.control)
+		error = measure_control(&options, &results, &reason);
 	if (!error)
 		error = show(&options, &results);
 	else

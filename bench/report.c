@@ -127,6 +127,22 @@ static void print_veth(FILE *out, const struct veth *veth)
 		veth->rounds, noise->median, noise->low, noise->high);
 }
 
+static void print_control(FILE *out, const struct control *control)
+{
+	fprintf(out, "%-56s %9s %9s\n", "control", "", "CPU");
+	for (uint32_t i = 0; i < control->n; i++) {
+		const struct control_figure *figure = &control->list[i];
+
+		fprintf(out, "%-56s %9.1f", figure->text, figure->value);
+		if (figure->cpu > 0)
+			fprintf(out, " %9.1f", figure->cpu);
+		fprintf(out, " %s\n", figure->unit);
+	}
+	fprintf(out,
+		"\ntimes: on the clock, the lowest of %u rounds, and that round's CPU time\n\n",
+		control->rounds);
+}
+
 static void print_aims(FILE *out, const struct results *results)
 {
 	struct aim list[AIMS_MAX];
@@ -148,5 +164,7 @@ void report_table(FILE *out, const struct results *results)
 	print_kernel(out, &results->kernel);
 	if (results->veth)
 		print_veth(out, results->veth);
+	if (results->control)
+		print_control(out, results->control);
 	print_aims(out, results);
 }

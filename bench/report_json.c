@@ -67,6 +67,23 @@ static json_t *veth_json(const struct veth *veth)
 			 figure_json(&veth->list[VETH_CASES - 1].ratio_figure), "cases", list);
 }
 
+static json_t *control_json(const struct control *control)
+{
+	json_t *list = json_array();
+
+	if (!control) {
+		json_decref(list);
+		return json_null();
+	}
+	for (uint32_t i = 0; i < control->n; i++)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:f, s:f}", "what",
+						      control->list[i].text, "unit",
+						      control->list[i].unit, "value",
+						      rounded(control->list[i].value), "cpu_ms",
+						      rounded(control->list[i].cpu)));
+	return json_pack("{s:I, s:o}", "rounds", (json_int_t)control->rounds, "figures", list);
+}
+
 static json_t *aims_json(const struct results *results)
 {
 	struct aim aims[AIMS_MAX];
@@ -89,12 +106,13 @@ int report_json(const char *path, const struct results *results)
 	json_t *document;
 	int error = 0;
 
-	document = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:o}", "schema",
-			     "shunt/bench/2", "date", around.date, "kernel", around.kernel,
-			     "processor", around.processor, "compiler", bench_compiler, "servers",
-			     BENCH_SERVERS, "rounds", (json_int_t)kernel->rounds, "noise_ns",
-			     figure_json(&kernel->noise), "cases", kernel_json(kernel), "veth",
-			     veth_json(results->veth), "aims", aims_json(results));
+	document = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o}",
+			     "schema", "shunt/bench/2", "date", around.date, "kernel",
+			     around.kernel, "processor", around.processor, "compiler",
+			     bench_compiler, "servers", BENCH_SERVERS, "rounds",
+			     (json_int_t)kernel->rounds, "noise_ns", figure_json(&kernel->noise),
+			     "cases", kernel_json(kernel), "veth", veth_json(results->veth),
+			     "control", control_json(results->control), "aims", aims_json(results));
 	if (!document)
 		return -ENOMEM;
 	if (json_dump_file(document, path, JSON_INDENT(2) | JSON_REAL_PRECISION(6)))

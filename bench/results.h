@@ -6,11 +6,13 @@
 #define BENCH_RESULTS_H
 
 #include "bench.h"
+#include "control.h"
 #include "veth.h"
 
 struct results {
 	struct measurement kernel;
 	struct veth *veth; /* NULL: not asked for */
+	struct control *control; /* NULL: not asked for */
 };
 
 /* aims.c: what is promised, and what was found. */

@@ -14,9 +14,9 @@ fi
 ci/install.sh build bench
 
 mkdir -p "$build"
-if ! "${MAKE:-make}" -j"$(nproc)" BUILD="$build" "$build/bench" >"$log" 2>&1; then
+if ! "${MAKE:-make}" -j"$(nproc)" BUILD="$build" "$build/bench" "$build/loader" >"$log" 2>&1; then
 	tail -n 20 "$log" >&2
 	echo "bench: the build failed: its end is above, all of it in $log" >&2
 	exit 1
 fi
-exec "$build/bench" --veth --json "$build/bench.json" "$@"
+exec "$build/bench" --veth --control --json "$build/bench.json" "$@"
