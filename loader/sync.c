@@ -28,18 +28,30 @@ struct image {
 
 #define N_IMAGES 8
 
+/* Rows up to the last pool that there is: what lies behind them no packet asks for. */
+static uint32_t used_rows(const struct plan *plan)
+{
+	uint32_t highest = 0;
+
+	for (uint32_t i = 0; i < plan->config->n_pools; i++)
+		if (plan->pool_number[i] > highest)
+			highest = plan->pool_number[i];
+	return (highest + 1) << plan->row_shift;
+}
+
 /* What there is to write: a card has no map for keys. Returns how many. */
 static int images(const struct map_set *set, const struct plan *plan, struct image *image)
 {
 	const struct plan_sizes *sizes = &set->sizes;
 
-#define IMAGE(name, fd, values, n)                        \
-	{                                                 \
-		name, fd, values, n, sizeof(*(values)), n \
+#define PART(name, fd, values, n, stride)                      \
+	{                                                      \
+		name, fd, values, n, sizeof(*(values)), stride \
 	}
+#define IMAGE(name, fd, values, n) PART(name, fd, values, n, n)
 	const struct image all[N_IMAGES] = {
 		IMAGE(LB_MAP_SERVER, set->server, plan->servers, sizes->servers),
-		IMAGE(LB_MAP_ROW, set->row, plan->rows, sizes->rows),
+		PART(LB_MAP_ROW, set->row, plan->rows, used_rows(plan), sizes->rows),
 		IMAGE(LB_MAP_SID, set->sid, plan->sid_table, sizes->sid_buckets),
 		IMAGE(LB_MAP_CID_KEY, set->cid_key, plan->keys, plan->n_cids),
 		IMAGE(LB_MAP_CID_CONFIG, set->cid_config, plan->cids, plan->n_cids),
@@ -48,6 +60,7 @@ static int images(const struct map_set *set, const struct plan *plan, struct ima
 		IMAGE(LB_MAP_VIP, set->vip, plan->vip_table, sizes->vip_buckets),
 	};
 #undef IMAGE
+#undef PART
 	int n = 0;
 
 	for (int i = 0; i < N_IMAGES; i++)
