@@ -16,13 +16,17 @@
 static const struct {
 	const char *mode;
 	int family;
-	bool tracks;
+	uint32_t flows; /* limits.flows */
 } kinds[BED_KINDS] = {
-	[BED_IPIP4] = { "ipip", 4, false },  [BED_IPIP6] = { "ipip", 6, false },
-	[BED_L2DSR] = { "l2dsr", 4, false }, [BED_GUE4] = { "gue", 4, false },
-	[BED_GUE6] = { "gue", 6, false },    [BED_NAT4] = { "nat", 4, false },
-	[BED_NAT6] = { "nat", 6, false },    [BED_FLOWS] = { "ipip", 4, true },
-	[BED_NEW] = { "ipip", 4, true },
+	[BED_IPIP4] = { "ipip", 4, 0 },
+	[BED_IPIP6] = { "ipip", 6, 0 },
+	[BED_L2DSR] = { "l2dsr", 4, 0 },
+	[BED_GUE4] = { "gue", 4, 0 },
+	[BED_GUE6] = { "gue", 6, 0 },
+	[BED_NAT4] = { "nat", 4, 0 },
+	[BED_NAT6] = { "nat", 6, 0 },
+	[BED_FLOWS] = { "ipip", 4, LB_DEFAULT_FLOWS },
+	[BED_NEW] = { "ipip", 4, LB_DEFAULT_FLOWS },
 };
 
 const char *const bed_modes[BED_KINDS] = {
@@ -38,7 +42,7 @@ static bool is_nat(enum bed_kind kind)
 
 bool bed_tracks(enum bed_kind kind)
 {
-	return kinds[kind].tracks;
+	return kinds[kind].flows;
 }
 
 /* Server id and nonce, by enum frame_kind: clear, one block, S <= N, S > N. */
@@ -82,8 +86,7 @@ static void write_file(FILE *file, enum bed_kind kind)
 		"tracking: { budget: 100000000, vip_share: 100, handshake_timeout: 3600, idle_timeout: 3600 }\n"
 		"fallback: { rows: 65536 }\n"
 		"cid_configs:\n",
-		BENCH_SERVERS, (unsigned int)(BENCH_SERVERS * N_CONFIGS),
-		kinds[kind].tracks ? LB_DEFAULT_FLOWS : 0);
+		BENCH_SERVERS, (unsigned int)(BENCH_SERVERS * N_CONFIGS), kinds[kind].flows);
 	for (uint32_t i = 0; i < N_CONFIGS; i++)
 		fprintf(file, "  - { id: %u, server_id_length: %u, nonce_length: %u }\n", i,
 			lengths[i].server_id, lengths[i].nonce);

@@ -119,6 +119,7 @@ extern const uint8_t frames_key[CONFIG_KEY_SIZE];
 enum case_flows {
 	FLOWS_NONE, /* conn_track is not asked, or not there */
 	FLOWS_KNOWN, /* it has met every packet of the case before */
+	FLOWS_MOVED, /* the connection, but not the client's address; and has no budget */
 	FLOWS_NEW, /* none, and has room and budget for them */
 	FLOWS_FLOOD, /* none, and no budget, but other flows */
 };

@@ -164,12 +164,62 @@ static void add_tiers(struct list *list)
 	}
 }
 
+/*
+ * What conn_track costs, beside the same packets without it. Spoofed ones have a client each; where there is
+ * no budget for new flows, those that are known stand in the way.
+ */
+static void add_flows(struct list *list)
+{
+	struct bench_case what = {
+		.name = "tracked flow",
+		.frames = FRAME_INITIAL,
+		.bed = BED_FLOWS,
+		.tier = TIER_DRIVER,
+		.version = 4,
+		.reason = LB_REASON_flow,
+		.flows = FLOWS_KNOWN,
+	};
+
+	for (size_t i = 0; i < N_SIZES; i++) {
+		what.connections = sizes[i];
+		what.only_full = sizes[i] == BENCH_CONNECTIONS;
+		if (sizes[i] != 4000)
+			add(list, what);
+	}
+	what.only_full = false;
+	/* One of these has two entries, and conn_track has room for a million. */
+	what.name = "tracked, by DCID";
+	what.frames = FRAME_HASH;
+	what.spoofed = true;
+	what.flows = FLOWS_MOVED;
+	what.reason = LB_REASON_flow_cid;
+	what.connections = 64000;
+	add(list, what);
+	what.connections = 1;
+	add(list, what);
+	what.frames = FRAME_INITIAL;
+	what.reason = LB_REASON_hash_unknown_config;
+	what.name = "spoofed, untracked";
+	what.bed = BED_IPIP4;
+	what.flows = FLOWS_NONE;
+	add(list, what);
+	what.name = "spoofed, no budget";
+	what.bed = BED_FLOWS;
+	what.flows = FLOWS_FLOOD;
+	add(list, what);
+	what.name = "spoofed, remembered";
+	what.bed = BED_NEW;
+	what.flows = FLOWS_NEW;
+	add(list, what);
+}
+
 struct bench_case *cases_make(uint32_t *n)
 {
 	struct list list = {};
 
 	add_forwarded(&list);
 	add_unroutable(&list);
+	add_flows(&list);
 	add_passed(&list);
 	add_tiers(&list);
 	if (list.failed) {

@@ -15,7 +15,7 @@
 
 #define ROUNDS	      21
 #define PACKETS	      300000
-#define QUICK_ROUNDS  13
+#define QUICK_ROUNDS  9
 #define QUICK_PACKETS 200000
 #define VETH_FRAMES   200000
 
@@ -133,7 +133,8 @@ static int measure_veth(const struct options *options, struct results *results,
 	results->veth = calloc(1, sizeof(*results->veth));
 	if (!results->veth)
 		return reason_set(reason, REASON_UNKNOWN, "veth", ENOMEM, "memory");
-	results->veth->rounds = (options->rounds + 1) / 2;
+	results->veth->rounds = options->quick ? (options->rounds + 2) / 3 :
+						 (options->rounds + 1) / 2;
 	results->veth->frames = options->packets < VETH_FRAMES ? options->packets : VETH_FRAMES;
 	return veth_measure(results->veth, reason);
 }

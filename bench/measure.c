@@ -112,6 +112,31 @@ static int lay_out(struct measurement *measurement, struct reason *reason)
 	return 0;
 }
 
+/* conn_track as the case is to find it. */
+static int set_flows(struct measurement *measurement, const struct measured *measured)
+{
+	struct harness *harness = measurement->harness;
+	const struct bed *bed = measured->bed;
+	enum case_flows flows = measured->what->flows;
+	struct harness_span span = measured->span;
+	struct harness_result result;
+	int error = 0;
+
+	if (flows == FLOWS_NONE)
+		return 0;
+	if (flows != FLOWS_FLOOD)
+		error = bed_set_budget(bed, UINT32_MAX);
+	if (!error && flows == FLOWS_NEW)
+		return bed_forget_flows(bed);
+	/* One lap by their own addresses, and one that tells of their connection IDs. */
+	span.spoofed = false;
+	if (!error && flows != FLOWS_FLOOD)
+		error = harness_run(harness, bed->program, &span, 2 * span.count, &result);
+	if (!error && flows != FLOWS_KNOWN)
+		error = bed_set_budget(bed, 0);
+	return error;
+}
+
 static int prepare(struct measurement *measurement, struct reason *reason)
 {
 	int error = 0;
@@ -127,8 +152,11 @@ static int prepare(struct measurement *measurement, struct reason *reason)
 		measured->bed = bed;
 	}
 	error = lay_out(measurement, reason);
-	for (uint32_t i = 0; i < measurement->n && !error; i++)
-		error = check_output(measurement->harness, &measurement->list[i], reason);
+	for (uint32_t i = 0; i < measurement->n && !error; i++) {
+		error = set_flows(measurement, &measurement->list[i]);
+		if (!error)
+			error = check_output(measurement->harness, &measurement->list[i], reason);
+	}
 	return error;
 }
 
@@ -138,6 +166,7 @@ static enum lb_flow_counter flow_counter(const struct bench_case *what)
 	switch (what->flows) {
 	case FLOWS_NEW:
 		return LB_FLOW_COUNT_added;
+	case FLOWS_MOVED:
 	case FLOWS_FLOOD:
 		return LB_FLOW_COUNT_over_budget;
 	default:
@@ -179,30 +208,6 @@ static uint32_t batch_packets(const struct measurement *measurement,
 {
 	return measured->span.count > measurement->packets ? measured->span.count :
 							     measurement->packets;
-}
-
-/* conn_track as the case is to find it. */
-static int set_flows(struct measurement *measurement, struct measured *measured)
-{
-	struct harness *harness = measurement->harness;
-	const struct bed *bed = measured->bed;
-	struct harness_result result;
-	int error;
-
-	switch (measured->what->flows) {
-	case FLOWS_KNOWN:
-		error = bed_set_budget(bed, UINT32_MAX);
-		return error ? error :
-			       harness_run(harness, bed->program, &measured->span,
-					   measured->span.count, &result);
-	case FLOWS_NEW:
-		error = bed_set_budget(bed, UINT32_MAX);
-		return error ? error : bed_forget_flows(bed);
-	case FLOWS_FLOOD:
-		return bed_set_budget(bed, 0);
-	default:
-		return 0;
-	}
 }
 
 static int batch(struct measurement *measurement, struct measured *measured, uint32_t round,

@@ -19,4 +19,8 @@ if ! "${MAKE:-make}" -j"$(nproc)" BUILD="$build" "$build/bench" "$build/loader" 
 	echo "bench: the build failed: its end is above, all of it in $log" >&2
 	exit 1
 fi
-exec "$build/bench" --veth --control --json "$build/bench.json" "$@"
+case " $* " in
+*" --quick "*) ;;
+*) set -- --control "$@" ;;
+esac
+exec "$build/bench" --veth --json "$build/bench.json" "$@"

@@ -65,7 +65,8 @@ def test_every_tier_and_mode_is_there(document: Document) -> None:
         ("gue/4", 4), ("gue/6", 6), ("nat/4", 4), ("nat/6", 6)}
     assert {case["routed_by"] for case in cases} == {
         "clear", "single pass", "three encrypts", "four encrypts", "hash fallback",
-        "not for a VIP", "not UDP"}
+        "not for a VIP", "not UDP", "tracked flow", "tracked, by DCID", "spoofed, untracked",
+        "spoofed, no budget", "spoofed, remembered"}
     assert all(case["gross_ns"]["median"] > 0 for case in cases)
 
 
@@ -81,6 +82,13 @@ def test_connections_do_not_count(document: Document) -> None:
     """A connection that decodes has no state: only the servers' tables leave the first cache."""
     for routed_by in ("clear", "single pass", "three encrypts", "four encrypts"):
         assert net(document, routed_by, 512000) < net(document, routed_by, 1) * GENEROUS
+
+
+def test_a_flood_costs_little_more_than_without_tracking(document: Document) -> None:
+    """What is new and over the budget finds out without a look-up in conn_track."""
+    flood, stateless = net(document, "spoofed, no budget"), net(document, "spoofed, untracked")
+    assert flood < stateless * GENEROUS * 2
+    assert flood < net(document, "spoofed, remembered")
 
 
 def test_generic_runs_the_same_text(document: Document) -> None:
