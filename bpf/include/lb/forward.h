@@ -73,6 +73,8 @@ static LB_INLINE void lb_forward(struct xdp_md *ctx, struct lb_pkt *pkt)
 	__u32 key = pkt->generation->server_base + LB_ROUTE_SERVER(pkt->route), sent;
 	const struct lb_server *server = bpf_map_lookup_elem(&server_map, &key);
 
+	/* What follows does not depend on why it was chosen: the verifier need not walk it once for each reason. */
+	pkt->route = lb_forget(pkt->route, pkt->frame_length);
 	sent = server ? lb_send(ctx, server, pkt->ip, pkt->udp, pkt->shape) :
 			LB_LEFT(LB_REASON_no_next_hop);
 	pkt->verdict = sent;

@@ -277,14 +277,11 @@ static LB_INLINE int lb_rewrite(__u8 *data, const __u8 *end, const struct lb_ser
 	lb_write_link(data, server, outer);
 	lb_enter(inner_ip, ip_version, &inner);
 	if (lb_is_gue(outer)) {
-		/* Behind the shorter ones there is an IP header at least. */
-		if (ip + LB_IPV6_LENGTH + LB_GUE_LENGTH > end)
+		/* The mask tells the verifier that it is not below zero. */
+		outer = (outer - LB_GUE_LENGTH) & LB_OUTER_MASK;
+		if (ip + outer + LB_GUE_LENGTH > end)
 			return 0;
-		outer -= LB_GUE_LENGTH;
-		if (outer == LB_IPV4_LENGTH)
-			lb_write_gue(ip + LB_IPV4_LENGTH, &inner, server, front->flow, 0);
-		else
-			lb_write_gue(ip + LB_IPV6_LENGTH, &inner, server, front->flow, front->sum);
+		lb_write_gue(ip + outer, &inner, server, front->flow, front->sum);
 		inner.length += LB_GUE_LENGTH;
 		inner.protocol = LB_PROTO_UDP;
 	}
