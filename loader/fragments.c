@@ -111,8 +111,7 @@ static bool read_ipv4(const uint8_t *ip, size_t room, struct piece *piece)
 	length = lb_read16(ip + 2);
 	field = lb_read16(ip + 6);
 	if (!(field & LB_IPV4_FRAGMENT) || piece->header < LB_IPV4_LENGTH ||
-	    length < piece->header || length > room ||
-	    ip[9] != LB_PROTO_UDP)
+	    length < piece->header || length > room || ip[9] != LB_PROTO_UDP)
 		return false;
 	piece->protocol = ip[9];
 	piece->key[0] = lb_load32(ip + 12);

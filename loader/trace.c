@@ -182,8 +182,7 @@ static void show_count(void *context, const struct relay_count *counted)
 	struct trace_outcome *outcome = trace->outcome;
 
 	outcome->reason = counted->reason;
-	outcome->config_id =
-		counted->reason == LB_REASON_cid ? (int)counted->config_id : -1;
+	outcome->config_id = counted->reason == LB_REASON_cid ? (int)counted->config_id : -1;
 	name_things(trace, outcome, (int)counted->vip, (int)counted->server);
 }
 
@@ -208,9 +207,7 @@ static void run_userspace(struct trace *trace, const uint8_t *frame, size_t leng
 static int open_tier(struct trace *trace, enum tier tier, const struct plan_sizes *sizes,
 		     struct reason *reason)
 {
-	const struct relay_sink sink = { .context = trace,
-					 .send = show_sent,
-					 .count = show_count };
+	const struct relay_sink sink = { .context = trace, .send = show_sent, .count = show_count };
 
 	if (tier != TIER_USERSPACE)
 		return attach_load_private(tier, sizes, &trace->object, &trace->program,
