@@ -32,7 +32,7 @@ def reasons() -> list[str]:
     """The names of counters.h in their order."""
     text = (TREE / "bpf/include/lb/counters.h").read_text()
     listed = text.split("#define LB_REASONS(X)")[1].split("enum lb_reason")[0]
-    return re.findall(r"X\((\w+), (?:PASS|FORWARD|RETURN|ANSWER),", listed)
+    return re.findall(r"X\((\w+), (?:PASS|DROP|FORWARD|RETURN|ANSWER),", listed)
 
 
 class Table:
