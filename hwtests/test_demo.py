@@ -178,10 +178,10 @@ class Debian:
         self.calls = directory / "calls"
         self.calls.touch()
         self.stub("dpkg-query", 'for name; do case $name in -*|*status*) continue;; esac\n'
-                   f'grep -qx "$name" {self.missing} || echo "installed $name"; done')
+                  f'grep -qx "$name" {self.missing} || echo "installed $name"; done')
         self.stub("apt-get", f'echo "$DEBIAN_FRONTEND $*" >> {self.calls}\n'
-                   f'case "$*" in *install*) : > {self.missing};\n'
-                   f'"$POLICY_RC_D" ssh start; echo $? > {self.directory}/policy;; esac')
+                  f'case "$*" in *install*) : > {self.missing};\n'
+                  f'"$POLICY_RC_D" ssh start; echo $? > {self.directory}/policy;; esac')
         self.lacks()
         self.user(0)
         self.release("debian", "12")

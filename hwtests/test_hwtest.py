@@ -129,6 +129,7 @@ REFUSALS = {
     "ours": ("shunt is attached on this machine", False),
     "route": ("198.51.100.0/25 has a route already", False),
     "no-ipv6": ("has no IPv6", False),
+    "no-bpffs": ("attach needs one: mount -t bpf bpf /sys/fs/bpf", False),
     "gone": ("nosuch0: no such interface", False),
     "same": ("NIC and PEER are the same port", False),
     "peer": ("PEER=ssh:nowhere: not ssh:user@host:IFACE", False),
@@ -152,6 +153,8 @@ def test_refused(lab: Lab, case: str) -> None:
         lab.here.ip("link set other0 up", "route add 198.51.100.0/25 dev other0")
     elif case == "no-ipv6":
         lab.here.run(["sysctl", "-qw", f"net.ipv6.conf.{NIC}.disable_ipv6=1"])
+    elif case == "no-bpffs":
+        lab.here.run(["umount", "/sys/fs/bpf"])
     elif case == "gone":
         nic = "nosuch0"
     elif case in ("same", "peer"):

@@ -164,6 +164,11 @@ def test_foreign_program_in_generic_mode(probe: Probe) -> None:
     assert verdicts(found)["driver"] == ("no", "busy-other-mode")
     assert verdicts(found)["generic"] == ("no", "busy-foreign-program")
     assert found["choice"] == []
+    shown = probe.run("near").stdout.splitlines()
+    codes = {line.index("  " + code) for code in ("busy-other-mode", "busy-foreign-program",
+                                                  "no-offload-device")
+             for line in shown if line.endswith("  " + code)}
+    assert len(codes) == 1, "codes stand in one column, however long the sentence before them"
     (program,) = found["attached"]
     assert (program["tier"], program["name"], program["ours"]) == ("generic", "xdp_pass", False)
     text = tiers(found)["generic"]["reason"]["text"]

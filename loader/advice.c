@@ -66,6 +66,7 @@ static void advise_engine(const struct nic *nic, struct reason *reason)
 			nic->firmware[0] ? nic->firmware : "unknown");
 }
 
+/* tier: whose place is taken. */
 static void advise_busy(const struct nic *nic, enum tier tier, struct reason *reason)
 {
 	static const char *const modes[TIER_COUNT] = {
@@ -109,6 +110,9 @@ void advise(const struct nic *nic, enum tier tier, struct reason *reason)
 		break;
 	case REASON_BUSY_FOREIGN_PROGRAM:
 		advise_busy(nic, tier, reason);
+		break;
+	case REASON_BUSY_OTHER_MODE:
+		advise_busy(nic, tier == TIER_DRIVER ? TIER_GENERIC : TIER_DRIVER, reason);
 		break;
 	case REASON_BUSY_OTHER_TIER:
 		reason_set_hint(reason, "loader detach %s first", nic->name);

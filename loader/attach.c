@@ -94,9 +94,10 @@ static int busy_foreign(const struct change *change, enum tier where, struct rea
 
 	if (fd >= 0)
 		close(fd);
-	reason_set(reason, REASON_BUSY_FOREIGN_PROGRAM, "attach", 0, "%s, %s: program id %u%s%s",
-		   change->site->interface, tiers[where].name, program.id,
-		   program.name[0] ? " " : "", program.name);
+	reason_set(reason,
+		   where == change->tier ? REASON_BUSY_FOREIGN_PROGRAM : REASON_BUSY_OTHER_MODE,
+		   "attach", 0, "%s, %s: program id %u%s%s", change->site->interface,
+		   tiers[where].name, program.id, program.name[0] ? " " : "", program.name);
 	return -EBUSY;
 }
 

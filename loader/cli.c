@@ -23,7 +23,8 @@ const struct cli_option cli_common_options[] = {
 	  "one JSON document on stdout, failures included" },
 	{ 'p', "pretty", CLI_FLAG, offsetof(struct cli_common, pretty), NULL,
 	  "JSON, indented for people" },
-	{ 'q', "quiet", CLI_FLAG, offsetof(struct cli_common, quiet), NULL, "errors only" },
+	{ 'q', "quiet", CLI_FLAG, offsetof(struct cli_common, quiet), NULL,
+	  "errors only; of what changes something not even the result" },
 	{ 0, "color", CLI_STRING, offsetof(struct cli_common, color), "WHEN",
 	  "colours in tables: auto, always or never" },
 	{ 'v', "verbose", CLI_FLAG, 0, NULL, "say more; twice: also what the libraries say" },
@@ -272,6 +273,7 @@ static int run_command(struct parse *parse, int argc, char **argv)
 		goto out;
 	}
 	out_init(out.json, out.pretty, common->color);
+	out.quiet = common->quiet && command->acts;
 	log_init(common->quiet ? -1 : common->verbose);
 	status = command->run(common, parse->options, argc, argv);
 out:

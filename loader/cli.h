@@ -51,6 +51,7 @@ struct cli_command {
 	const struct cli_option *options; /* ends with name NULL; may be NULL */
 	size_t options_size; /* of the option struct, zeroed for the command */
 	int min_arguments, max_arguments;
+	bool acts; /* its result is what it did: --quiet leaves that out, too */
 	/* common, options: filled in; argv: what is left. Returns the exit status. */
 	int (*run)(const struct cli_common *common, const void *options, int argc, char **argv);
 };

@@ -203,5 +203,6 @@ const struct cli_command cmd_apply = {
 		"the next apply, or at once under shunt run.",
 	.options = apply_table,
 	.options_size = sizeof(struct apply_options),
+	.acts = true,
 	.run = run_apply,
 };

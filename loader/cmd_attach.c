@@ -460,6 +460,7 @@ const struct cli_command cmd_attach = {
 	.options_size = sizeof(struct attach_arguments),
 	.min_arguments = 1,
 	.max_arguments = 1,
+	.acts = true,
 	.run = run_attach,
 };
 
@@ -471,5 +472,6 @@ const struct cli_command cmd_detach = {
 	.options_size = sizeof(struct detach_arguments),
 	.min_arguments = 0,
 	.max_arguments = 1,
+	.acts = true,
 	.run = run_detach,
 };

@@ -101,8 +101,25 @@ static void print_use(const struct probe_use *use)
 	}
 }
 
+/* As wide as the longest sentence of a tier that has a code behind it. */
+static int text_width(const struct probe *probe)
+{
+	size_t width = 0;
+
+	for (enum tier number = 0; number < TIER_COUNT; number++) {
+		const struct probe_tier *tier = &probe->tiers[number];
+		size_t length = strlen(probe_text(tier));
+
+		if (tier->reason.code != REASON_NONE && length > width)
+			width = length;
+	}
+	return (int)width;
+}
+
 static void print_tiers(const struct probe *probe)
 {
+	int width = text_width(probe);
+
 	out_text("\n%-9s %-8s %s\n", "tier", "usable", "why");
 	for (enum tier number = 0; number < TIER_COUNT; number++) {
 		const struct probe_tier *tier = &probe->tiers[number];
@@ -112,8 +129,8 @@ static void print_tiers(const struct probe *probe)
 			out_text("%-9s %-8s%s%s\n", tiers[number].name, usable_names[tier->usable],
 				 text[0] ? " " : "", text);
 		else
-			out_text("%-9s %-8s %-50s  %s\n", tiers[number].name,
-				 usable_names[tier->usable], text,
+			out_text("%-9s %-8s %-*s  %s\n", tiers[number].name,
+				 usable_names[tier->usable], width, text,
 				 reason_code_name(tier->reason.code));
 		if (tier->reason.code != REASON_NONE)
 			print_reason(&tier->reason);
@@ -423,7 +440,8 @@ static int run(const struct cli_common *common, const void *options, int argc, c
 	if (chosen->require) {
 		required = tier_by_name(chosen->require);
 		if (required == TIER_NONE)
-			return out_usage(chosen->require, "a tier is offload, driver, generic or userspace");
+			return out_usage(chosen->require,
+					 "a tier is offload, driver, generic or userspace");
 	}
 	if (chosen->all && argc)
 		return out_usage("--all", "give either an interface or --all");

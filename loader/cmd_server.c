@@ -254,6 +254,7 @@ const struct cli_command cmd_server_attach = {
 	.options_size = sizeof(struct attach_arguments),
 	.min_arguments = 1,
 	.max_arguments = 1,
+	.acts = true,
 	.run = run_attach,
 };
 
@@ -263,6 +264,7 @@ const struct cli_command cmd_server_detach = {
 	.summary = "on a server host: remove what server-attach put there",
 	.min_arguments = 1,
 	.max_arguments = 1,
+	.acts = true,
 	.run = run_detach,
 };
 

@@ -75,7 +75,7 @@ static int place_enter(const char *interface, struct place *place, int *lock, st
 		return *lock;
 	error = place_look(interface, place, reason);
 	if (error)
-		close(*lock);
+		pins_unlock(*lock);
 	else if (place->tier == TIER_NONE && pins_exist(&place->folder))
 		pins_remove(&place->folder);
 	return error;
@@ -364,7 +364,7 @@ int decap_attach(const struct decap_request *request, struct decap_result *resul
 					  attach_new(request, &place, object, result, reason);
 	bpf_object__close(object);
 out:
-	close(lock);
+	pins_unlock(lock);
 	return error;
 }
 
@@ -395,7 +395,7 @@ int decap_detach(const char *interface, struct reason *reason)
 		if (!error)
 			pins_remove(&place.folder);
 	}
-	close(lock);
+	pins_unlock(lock);
 	return error;
 }
 

@@ -44,7 +44,7 @@ void out_text(const char *format, ...)
 {
 	va_list arguments;
 
-	if (out.json)
+	if (out.json || out.quiet)
 		return;
 	va_start(arguments, format);
 	vprintf(format, arguments);
@@ -83,7 +83,7 @@ struct out_table *out_table_begin(size_t columns, const char *const *headings)
 	const char *plain[COLUMNS_MAX];
 	struct out_table *table;
 
-	if (out.json || columns > COLUMNS_MAX)
+	if (out.json || out.quiet || columns > COLUMNS_MAX)
 		return NULL;
 	table = calloc(1, sizeof(*table));
 	if (!table)

@@ -16,6 +16,7 @@ enum out_color { OUT_PLAIN, OUT_GOOD, OUT_BAD, OUT_WARN, OUT_DIM, OUT_BOLD };
 
 struct out {
 	bool json;
+	bool quiet; /* text is nobody's wish */
 	bool pretty;
 	bool color; /* stdout is a terminal and NO_COLOR is not set, or --color=always */
 };
@@ -25,7 +26,7 @@ extern struct out out;
 /* when: "auto", "always", "never". */
 void out_init(bool json, bool pretty, const char *when);
 
-/* Text; nothing at all with --json. */
+/* Text; nothing at all with --json, or where it is not wished for. */
 void out_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /*

@@ -24,6 +24,8 @@
 #define BPFFS	   "/sys/fs/bpf"
 #define MODE	   0700
 #define MAX_LEVELS 8
+/* Each is lost to one who had the lock and took the last pins away. */
+#define LOCK_TRIES 100
 
 struct pin_path pins_folder(const char *interface, const char *part)
 {
@@ -73,21 +75,51 @@ static int make_path(const char *path)
 	return mkdir(text, MODE) && errno != EEXIST ? -errno : 0;
 }
 
-int pins_lock(struct reason *reason)
+/* Whether it is still there: who had the lock before may have removed the folder. */
+static bool is_root(int fd)
+{
+	struct stat held, there;
+
+	return !fstat(fd, &held) && !stat(ATTACH_ROOT, &there) && held.st_ino == there.st_ino &&
+	       held.st_dev == there.st_dev;
+}
+
+static int try_lock(void)
 {
 	int error = make_path(ATTACH_ROOT), fd;
 
 	if (error)
-		return reason_set(reason, REASON_UNKNOWN, "pin", -error, ATTACH_ROOT);
+		return error;
 	fd = open(ATTACH_ROOT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return reason_set(reason, REASON_UNKNOWN, "pin", errno, ATTACH_ROOT);
-	if (flock(fd, LOCK_EX)) {
-		error = errno;
-		close(fd);
-		return reason_set(reason, REASON_UNKNOWN, "pin", error, ATTACH_ROOT);
-	}
+		return -errno;
+	error = flock(fd, LOCK_EX) ? -errno : is_root(fd) ? 0 : -ENOENT;
+	if (!error)
+		return fd;
+	close(fd);
+	return error;
+}
+
+int pins_lock(struct reason *reason)
+{
+	int fd = -ENOENT;
+
+	for (int tries = 0; fd == -ENOENT && tries < LOCK_TRIES; tries++)
+		fd = try_lock();
+	if (fd < 0)
+		reason_set(reason, REASON_UNKNOWN, "pin", -fd, ATTACH_ROOT);
 	return fd;
+}
+
+void pins_unlock(int lock)
+{
+	struct pin_path root = { ATTACH_ROOT };
+
+	if (!rmdir(root.text)) {
+		*strrchr(root.text, '/') = '\0';
+		rmdir(root.text);
+	}
+	close(lock);
 }
 
 int pins_make(const struct pin_path *folder, struct reason *reason)
@@ -127,7 +159,7 @@ void pins_remove(const struct pin_path *folder)
 	snprintf(text, sizeof(text), "%s", folder->text);
 	while ((slash = strrchr(text, '/')) && slash > text + strlen(BPFFS)) {
 		*slash = '\0';
-		/* The root of all stays while others may wait for its lock. */
+		/* The root of all is locked: pins_unlock() removes it. */
 		if (!strcmp(text, ATTACH_ROOT) || rmdir(text))
 			return;
 	}

@@ -29,8 +29,10 @@ struct pin_path pins_in(const struct pin_path *folder, const char *name);
 
 /* 0, or REASON_NO_BPFFS. */
 int pins_check(struct reason *reason);
-/* One loader at a time changes anything: the lock, or -errno. close() it. */
+/* One loader at a time changes anything: the lock, or -errno. */
 int pins_lock(struct reason *reason);
+/* Gives it back; the folder of all pins goes when there are none. */
+void pins_unlock(int lock);
 int pins_make(const struct pin_path *folder, struct reason *reason);
 /* With everything in it; the folders above go too when they are empty. */
 void pins_remove(const struct pin_path *folder);

@@ -49,7 +49,9 @@ static void warn_of_peer(struct probe *probe)
 			  "program there, what the driver tier sends back on it is lost" :
 			  "the peer of this veth has no XDP program: what the driver tier sends "
 			  "back on it is lost"),
-	     "attach one that passes: ip link set %s xdpdrv obj pass.bpf.o sec xdp", name);
+	     "attach one that passes: make build/bpf/pass.bpf.o (in shunt's source), then ip link set "
+	     "%s xdpdrv obj build/bpf/pass.bpf.o sec xdp",
+	     name);
 }
 
 /*

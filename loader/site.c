@@ -158,7 +158,7 @@ int site_enter(struct site *site, const char *interface, int *cleaned, struct re
 		return lock;
 	error = site_look(site, interface, reason);
 	if (error) {
-		close(lock);
+		pins_unlock(lock);
 		return error;
 	}
 	site->lock = lock;
@@ -169,7 +169,7 @@ int site_enter(struct site *site, const char *interface, int *cleaned, struct re
 void site_leave(struct site *site)
 {
 	if (site->lock >= 0)
-		close(site->lock);
+		pins_unlock(site->lock);
 	site->lock = -1;
 }
 

@@ -70,8 +70,8 @@ def read(path: Path) -> Elf:
 
 def _complete(octets: bytes, at: int, length: int) -> None:
     if len(octets) < at + length:
-        raise NotAnObject(f"cut short: it has {len(octets):,} octets, and {at + length:,} by its own "
-                          "account; build or copy it again")
+        raise NotAnObject(f"cut short: it has {len(octets):,} octets of the {at + length:,} that "
+                          "it should have; build or copy it again")
 
 
 def _parse(octets: bytes) -> Elf:

@@ -124,9 +124,12 @@ def test_foreign_program_is_left_alone(rig: Rig, mode: Any) -> None:
     attach_xdp(rig.node, IFACE, pass_object(), mode=mode)
     before = rig.traces()
     (where, (number, name)), = rig.programs().items()
-    document = rig.attach(status=3)
+    document, probe = rig.attach(status=3), rig.loader.json("probe", IFACE, check=False)
     for tier in ("driver", "generic"):
-        assert code(document, tier) == "busy-foreign-program"
+        assert code(document, tier) == code(probe, tier) == (
+            "busy-foreign-program" if tier == where else "busy-other-mode")
+        assert tier_row(document, tier)["reason"]["hint"] == (
+            f"ip link set {IFACE} {mode} off, or loader attach --replace {IFACE}")
         assert f"{where}: program id {number} {name}" in tier_row(document, tier)["reason"]["what"]
     assert rig.traces() == before
     assert rig.loader("detach", IFACE, check=False).returncode == 7

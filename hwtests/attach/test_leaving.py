@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from hwtests.attach.rig import IFACE, PEER, PINS, Rig, tier_row
@@ -15,6 +17,29 @@ def test_detach_leaves_the_interface_as_found(rig: Rig) -> None:
     assert rig.loader("detach", IFACE).stdout == f"{IFACE}: driver detached\n"
     assert rig.traces() == before
     assert rig.loader("detach", IFACE, check=False).returncode == 7
+
+
+def test_detach_leaves_no_folder_behind(rig: Rig) -> None:
+    """Also where several change something at once: the folder is what they lock."""
+    node = rig.node
+    names = ["a0", "b0"]
+    node.ip(*(f"link add {name} type veth peer name {name}p" for name in names))
+    loops = [node.popen(["sh", "-ec", f"for i in 1 2 3 4 5 6; do {rig.loader.path} attach {name} "
+                         f"-t generic -q; {rig.loader.path} detach {name} -q; done"],
+                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for name in names]
+    for loop in loops:
+        said, _ = loop.communicate(timeout=60)
+        assert (loop.returncode, said) == (0, "")
+    assert rig.sh("find", "/sys/fs/bpf", "-name", "shunt") == ""
+
+
+def test_quiet_says_nothing_but_errors(rig: Rig) -> None:
+    for words in (["attach", "-c", rig.config(), "-q"], ["detach", "--quiet"]):
+        done = rig.loader(*words, IFACE)
+        assert (done.stdout, done.stderr) == ("", "")
+    done = rig.loader("detach", IFACE, "-q", check=False)
+    assert done.returncode == 7 and done.stdout == "" and done.stderr.count("\n") == 1
+    assert rig.loader("probe", IFACE, "-q").stdout, "what was asked for is told all the same"
 
 
 def test_detach_all_and_by_tier(rig: Rig) -> None:

@@ -89,6 +89,9 @@ class Plan:
         if "tiers" not in self.probe:
             yield Obstacle(f"loader probe {self.nic}: {self.probe['error']['text']}")
             return
+        for warning in self.probe["warnings"]:
+            if warning["code"] == "no-bpffs":
+                yield Obstacle(f"{warning['text']}: {warning['hint']}")
         if (SYS / self.nic / "type").read_text().strip() != "1":
             yield Obstacle(f"{self.nic} is not Ethernet")
         for program in self.probe["attached"]:

@@ -176,7 +176,7 @@ def test_a_foreign_program_in_the_driver(loader: Loader, device: Device) -> None
     assert document["attached"] == ["offload"]
     assert {tier: row["reason"]["code"] for tier, row in tiers(document).items()
             if row["usable"] == "no"} == {"driver": "busy-foreign-program",
-                                          "generic": "busy-foreign-program"}
+                                          "generic": "busy-other-mode"}
     assert names(device) == {"offload": OFFLOAD, "driver": "xdp_pass"}
 
 
