@@ -216,6 +216,18 @@ def test_manual_knows_the_probe_document() -> None:
         assert re.search(rf"\b{key}\b", manual), key
 
 
+def test_manual_knows_what_is_told_of_the_stack() -> None:
+    manual = page("shunt.8")
+    manual = manual[manual.index(" PACKETS "):manual.index(" CARDS ")]
+    keys = {*re.findall(r'"([a-z_]+)"', (LOADER / "stats_stack.c").read_text()),
+            *re.findall(r'"(stack\w*|forwarding.off)"', "".join(
+                (LOADER / name).read_text() for name in (
+                    "cmd_status.c", "cmd_apply.c", "cmd_attach.c", "stats.c")))}
+    assert len(keys) > 10
+    for key in keys:
+        assert re.search(rf"\b{key}\b", manual), key
+
+
 def test_manual_knows_what_is_told_of_cards() -> None:
     manual = page("shunt.8")
     manual = manual[manual.index(" CARDS "):manual.index(" FILES ")]

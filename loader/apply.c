@@ -117,6 +117,7 @@ int apply_config(const struct attachment *attachment, const struct config *confi
 	if (err)
 		return err;
 	note_unresolved(config, hops, result);
+	wayback_check(config, hops, attachment->ifindex, result->shut);
 	lock = take_lock(attachment);
 	from = attachment->previous ? attachment->previous : &attachment->maps;
 	err = sync_read(from, &running, &numbers, &result->generation, reason);

@@ -8,6 +8,7 @@
 
 #include "attach.h"
 #include "config.h"
+#include "wayback.h"
 
 struct apply_result {
 	bool changed; /* something was written (or would be, with dry_run) */
@@ -15,6 +16,7 @@ struct apply_result {
 	uint32_t n_servers, n_unresolved;
 	json_t *changes; /* config_diff() between what ran and the file */
 	json_t *unresolved; /* [{"server":…, "pool":…, "address":…, "problem":…}] */
+	char shut[WAYBACK_SWITCH]; /* the switch that answers of nat servers need, "": none is off */
 };
 
 struct apply_request {

@@ -78,24 +78,6 @@ uint32_t clsact_program(const struct clsact_filter *filter)
 	return program;
 }
 
-int clsact_put(const struct clsact_filter *filter, int fd)
-{
-	struct bpf_tc_hook hook = hook_of(filter);
-	uint32_t program, old = find(filter, &program), i;
-	int error = 0;
-
-	for (i = 0; i < PRIORITIES; i++) {
-		LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = fd, .handle = HANDLE,
-			    .priority = old ? old : PRIORITY + i,
-			    .flags = old ? BPF_TC_F_REPLACE : 0);
-
-		error = bpf_tc_attach(&hook, &opts);
-		if (!error || old || (error != -EEXIST && error != -EINVAL))
-			break;
-	}
-	return error;
-}
-
 void clsact_remove(const struct clsact_filter *filter)
 {
 	struct bpf_tc_hook hook = hook_of(filter);
@@ -135,26 +117,54 @@ static int dump(uint16_t type, uint32_t ifindex, uint32_t parent, mnl_cb_t take,
 
 struct ingress_search {
 	uint32_t ifindex;
-	bool found;
+	bool found, clsact;
 };
 
 static int look_for_ingress(const struct nlmsghdr *message, void *context)
 {
 	const struct tcmsg *qdisc = mnl_nlmsg_get_payload(message);
 	struct ingress_search *search = context;
+	const struct nlattr *attribute;
 
-	if (message->nlmsg_type == RTM_NEWQDISC && qdisc->tcm_parent == TC_H_CLSACT &&
-	    (uint32_t)qdisc->tcm_ifindex == search->ifindex)
-		search->found = true;
+	if (message->nlmsg_type != RTM_NEWQDISC || qdisc->tcm_parent != TC_H_CLSACT ||
+	    (uint32_t)qdisc->tcm_ifindex != search->ifindex)
+		return MNL_CB_OK;
+	search->found = true;
+	mnl_attr_for_each(attribute, message,
+			  sizeof(*qdisc)) if (mnl_attr_get_type(attribute) == TCA_KIND)
+		search->clsact = !strcmp(mnl_attr_get_str(attribute), "clsact");
 	return MNL_CB_OK;
 }
 
-/* Anything at the ingress: clsact, or what excludes it. */
-static bool has_qdisc(uint32_t ifindex)
+/* What is at the ingress: clsact, or what excludes it. */
+static struct ingress_search find_qdisc(uint32_t ifindex)
 {
 	struct ingress_search search = { .ifindex = ifindex };
 
-	return !dump(RTM_GETQDISC, ifindex, 0, look_for_ingress, &search) && search.found;
+	if (dump(RTM_GETQDISC, ifindex, 0, look_for_ingress, &search))
+		search.found = search.clsact = false;
+	return search;
+}
+
+int clsact_put(const struct clsact_filter *filter, int fd)
+{
+	struct bpf_tc_hook hook = hook_of(filter);
+	uint32_t program, old = find(filter, &program), i;
+	int error = 0;
+
+	/* An "ingress" qdisc takes filters for the egress without a word, and runs them at the ingress. */
+	if (filter->direction == LB_EGRESS && !find_qdisc(filter->ifindex).clsact)
+		return -EOPNOTSUPP;
+	for (i = 0; i < PRIORITIES; i++) {
+		LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = fd, .handle = HANDLE,
+			    .priority = old ? old : PRIORITY + i,
+			    .flags = old ? BPF_TC_F_REPLACE : 0);
+
+		error = bpf_tc_attach(&hook, &opts);
+		if (!error || old || (error != -EEXIST && error != -EINVAL))
+			break;
+	}
+	return error;
 }
 
 static int count_filters(const struct nlmsghdr *message, void *count)
@@ -190,7 +200,7 @@ int clsact_make_qdisc(uint32_t ifindex, const struct pin_path *folder, bool *mad
 	int error;
 
 	*made = false;
-	if (has_qdisc(ifindex))
+	if (find_qdisc(ifindex).found)
 		return 0;
 	error = pins_mark(folder, reason, QDISC_MARK, ifindex);
 	if (error)

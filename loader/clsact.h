@@ -22,7 +22,10 @@ struct clsact_filter {
 
 /* The program of our filter: its id, or 0. */
 uint32_t clsact_program(const struct clsact_filter *filter);
-/* Ours at its place if it is there, else at the first priority that takes it. 0 or -errno. */
+/*
+ * Ours at its place if it is there, else at the first priority that takes it. 0, -EOPNOTSUPP: the qdisc that
+ * is there has no egress, or -errno.
+ */
 int clsact_put(const struct clsact_filter *filter, int fd);
 void clsact_remove(const struct clsact_filter *filter);
 

@@ -71,6 +71,8 @@ static void print_applied(struct out_table *table, const struct attachment *atta
 	snprintf(changes, sizeof(changes), "%zu", json_array_size(result->changes));
 	out_table_row(table, result->n_unresolved ? OUT_WARN : OUT_GOOD, cells);
 	warn_unresolved(where, result->unresolved);
+	if (result->shut[0])
+		log_warn("%s: " WAYBACK_TEXT "; " WAYBACK_HINT, where, result->shut, result->shut);
 }
 
 /* One tier. *json: its part of the document. 0, or the exit status of a failure, reported. */
@@ -90,11 +92,12 @@ static int apply_one(const struct attachment *attachment, const struct config *c
 				  tier, "error", out_reason_json(&reason));
 	} else {
 		print_applied(table, attachment, &result, request->dry_run);
-		*json = json_pack("{s:s, s:s, s:n, s:b, s:I, s:I, s:O?, s:O?}", "interface",
+		*json = json_pack("{s:s, s:s, s:n, s:b, s:I, s:I, s:O?, s:O?, s:o}", "interface",
 				  attachment->interface, "tier", tier, "error", "changed",
 				  result.changed, "generation", (json_int_t)result.generation,
 				  "servers", (json_int_t)result.n_servers, "unresolved",
-				  result.unresolved, "changes", result.changes);
+				  result.unresolved, "changes", result.changes, "forwarding_off",
+				  result.shut[0] ? json_string(result.shut) : json_null());
 	}
 	apply_result_free(&result);
 	return status;

@@ -145,6 +145,26 @@ static json_t *walk_tier_json(enum tier tier, const struct walk_tier *tried)
 	return json;
 }
 
+/* Answers of nat servers would be lost: the same for every tier. */
+static void tell_shut(const char *interface, const struct walk *walk, json_t *list)
+{
+	const char *shut = "";
+	char text[WAYBACK_SWITCH + sizeof(WAYBACK_TEXT)];
+	char hint[WAYBACK_SWITCH + sizeof(WAYBACK_HINT)];
+
+	for (enum tier tier = 0; tier < TIER_COUNT; tier++)
+		if (walk->tiers[tier].state == WALK_YES && walk->tiers[tier].applied.shut[0])
+			shut = walk->tiers[tier].applied.shut;
+	if (!shut[0])
+		return;
+	snprintf(text, sizeof(text), WAYBACK_TEXT, shut);
+	snprintf(hint, sizeof(hint), WAYBACK_HINT, shut);
+	if (!out.json)
+		log_warn("%s: %s; %s", interface, text, hint);
+	json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "code", "forwarding-off", "text",
+					      text, "hint", hint));
+}
+
 /* What to know of the tier that is attached now. New reference; each on stderr too, but for --json. */
 static json_t *tell_warnings(const char *interface, const struct walk *walk)
 {
@@ -163,6 +183,7 @@ static json_t *tell_warnings(const char *interface, const struct walk *walk)
 				      json_pack("{s:s, s:s, s:s}", "code", warnings[i].code, "text",
 						warnings[i].text, "hint", warnings[i].hint));
 	}
+	tell_shut(interface, walk, list);
 	return list;
 }
 

@@ -107,6 +107,9 @@ static void tell_applied(struct upkeep *upkeep, const char *interface, enum tier
 		log_info("%s: %s: generation %u, %u servers, %u of them without a way", interface,
 			 tiers[tier].name, result->generation, result->n_servers,
 			 result->n_unresolved);
+	if (result->changed && result->shut[0])
+		log_warn("%s: " WAYBACK_TEXT "; " WAYBACK_HINT, interface, result->shut,
+			 result->shut);
 	tell_servers(upkeep, result);
 }
 

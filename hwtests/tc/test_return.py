@@ -204,6 +204,28 @@ def test_what_is_said_from_a_vip(site: Site, family: Family) -> None:
     assert "redirects" not in after[f"out.vips.v{family}"]
 
 
+@each_family
+def test_forwarding_is_off(bed: Bed, site: Site, family: Family) -> None:
+    """Then no answer comes through, and the one who attaches or applies hears it."""
+    where = bed.servers[0].lb_interface
+    name = f"net/ipv4/conf/{where}/forwarding" if family == 4 else "net/ipv6/conf/all/forwarding"
+    file = site.loader.write_config(site.config)
+    text = f"{name} is off, so answers of nat servers do not come through"
+    (clean,) = site.loader.json("apply", "-c", file)["applied"]
+    assert clean["forwarding_off"] is None
+    bed.lb.sysctl(**{name.replace("/", "__"): 0})
+    try:
+        (applied,) = site.loader.json("apply", "-c", file)["applied"]
+        assert applied["forwarding_off"] == name
+        assert f"{text}; sysctl -w {name}=1" in site.loader("apply", "-c", file).stderr
+        attached = site.loader.json("attach", site.interface, "-t", "driver", "-c", file)
+        (warning,) = attached["warnings"]
+        assert warning == {"code": "forwarding-off", "text": text, "hint": f"sysctl -w {name}=1"}
+        assert text in site.loader("attach", site.interface, "-t", "driver", "-c", file).stderr
+    finally:
+        bed.lb.sysctl(**{name.replace("/", "__"): 1})
+
+
 def test_without_nat_nothing_is_changed(bed: Bed) -> None:
     """A server of another mode that talks to a client from its own address."""
     host = bed.servers[0]

@@ -44,8 +44,8 @@ BOOTS = (
          ("nfp/test_nfp_loader.py", "nfp/test_nfp_probe.py")),
     Boot("6.1-nfp-known", "6.1", ("nfp",), ("nfp/test_nfp_known.py",)),
     Boot("6.1-dispatcher", "6.1", (),
-         ("test_load.py", "test_dispatcher.py", "test_upper.py", "test_fou.py")),
+         ("test_load.py", "test_dispatcher.py", "test_upper.py", "test_fou.py", "test_tc.py")),
     Boot("6.12", "6.12", ("netdevsim-roomy",),
          ("test_load.py", "test_dispatcher_refused.py", "test_upper.py", "test_fou.py",
-          "test_netdevsim_refusals.py")),
+          "test_tc.py", "test_netdevsim_refusals.py")),
 )
