@@ -11,7 +11,7 @@ import re
 import socket
 import struct
 from pathlib import Path
-from typing import Iterable, Iterator
+from typing import Iterable, Iterator, Mapping
 
 from .aes_keys import expand, expand_inverse
 from .five import hash_five
@@ -143,7 +143,7 @@ def _cid_key(layout: CidConfig) -> bytes:
 class Tier:
     """One tier's object, loaded and filled for a model; route() is the program's own answer."""
 
-    def __init__(self, path: Path, model: Model) -> None:
+    def __init__(self, path: Path, model: Model, sizes: Mapping[str, int] | None = None) -> None:
         self._model = model
         self._pools = {pool: number for number, pool in enumerate(model.rows, start=1)}
         self._vips = {name: number
@@ -151,11 +151,12 @@ class Tier:
         self._servers = {server.number: server for server in model.servers.values()}
         self._reasons = reasons()
         contents = self._contents(path.name == "offload.bpf.o")
-        sizes = {name: BASE + len(values) for name, values in contents.items()}
-        sizes |= {"reason_stats": len(self._reasons), "vip_stats": len(self._vips) + 1,
-                  "server_stats": len(self._servers) + 1, "cid_stats": 8 * (len(self._pools) + 1),
-                  "cid_seen_map": 8 * (len(self._pools) + 1)}
-        self.program = Program(path, sizes)
+        entries = {name: BASE + len(values) for name, values in contents.items()}
+        entries |= {"reason_stats": len(self._reasons), "vip_stats": len(self._vips) + 1,
+                    "server_stats": len(self._servers) + 1,
+                    "cid_stats": 8 * (len(self._pools) + 1),
+                    "cid_seen_map": 8 * (len(self._pools) + 1)}
+        self.program = Program(path, entries | dict(sizes or {}))
         try:
             for name in contents.keys() & self.program.maps.keys():
                 for index, value in enumerate(contents[name]):
@@ -214,11 +215,13 @@ class Tier:
             address.ljust(16, b"\0") + struct.pack(">H", port) + struct.pack("<H", version)
             for version, address, port in self._model.vips]
 
-    def _setting(self, addresses: Table) -> bytes:
+    def _setting_words(self, addresses: Table) -> list[int]:
         """struct lb_setting. No flow is remembered: what comes must not depend on what came."""
         has_nat = any(server.mode == "nat" for server in self._servers.values())
-        return struct.pack("<18I", BASE, len(addresses.buckets) - 1, BASE, has_nat,
-                           0, 0, 0, 0, 0, ANSWERS, *[0] * 8)
+        return [BASE, len(addresses.buckets) - 1, BASE, has_nat, 0, 0, 0, 0, 0, ANSWERS, *[0] * 8]
+
+    def _setting(self, addresses: Table) -> bytes:
+        return struct.pack("<18I", *self._setting_words(addresses))
 
     def _generation(self, contents: dict[str, list[bytes]]) -> bytes:
         rows = len(next(iter(self._model.rows.values())))

@@ -110,16 +110,35 @@ class Program:
             raise OSError(errno.ENOTSUP, "this kernel does not tell verified_insns")
         return int(found[1])
 
-    def update(self, name: str, index: int, value: bytes) -> None:
-        """Write one entry of an array (of one CPU's worth each, if it is per CPU)."""
+    def update(self, name: str, key: int | bytes, value: bytes) -> None:
+        """Write one entry, for all CPUs the same one where each has its own and value is one."""
         info = self.maps[name]
-        assert len(value) == info.value_size, f"{name}: {len(value)} octets"
-        if info.type == _PERCPU_ARRAY:
+        if info.type == _PERCPU_ARRAY and len(value) == info.value_size:
             value = value.ljust(-(-len(value) // 8) * 8, b"\0") * possible_cpus()
-        error = self._lib.bpf_map_update_elem(info.fd, index.to_bytes(4, "little"), value,
-                                              ctypes.c_uint64(0))
+        assert len(value) == self._value_size(info), f"{name}: {len(value)} octets"
+        octets = key.to_bytes(4, "little") if isinstance(key, int) else key
+        error = self._lib.bpf_map_update_elem(info.fd, octets, value, ctypes.c_uint64(0))
         if error:
-            raise OSError(-error, f"{name}[{index}]: {os.strerror(-error)}")
+            raise OSError(-error, f"{name}[{key!r}]: {os.strerror(-error)}")
+
+    @staticmethod
+    def _value_size(info: MapInfo) -> int:
+        """As system calls take it."""
+        if info.type == _PERCPU_ARRAY:
+            return -(-info.value_size // 8) * 8 * possible_cpus()
+        return info.value_size
+
+    def items(self, name: str) -> dict[bytes, bytes]:
+        """All there is in a map; of each CPU, where each has its own."""
+        info, found = self.maps[name], {}
+        value = ctypes.create_string_buffer(self._value_size(info))
+        key = ctypes.create_string_buffer(info.key_size)
+        last = None
+        while self._lib.bpf_map_get_next_key(info.fd, last, key) == 0:
+            last = key.raw
+            if self._lib.bpf_map_lookup_elem(info.fd, last, value) == 0:
+                found[last] = value.raw
+        return found
 
     def counts(self, name: str) -> list[tuple[int, int]]:
         """Packets and octets of every entry of a counter map, summed over the CPUs."""

@@ -16,7 +16,6 @@ static LB_INLINE struct lb_flow_budget *lb_budget(const struct lb_setting *setti
 	if (budget && now - budget->second >= setting->second_ticks) {
 		budget->second = now;
 		budget->used = 0;
-		budget->answers = 0;
 	}
 	return budget;
 }

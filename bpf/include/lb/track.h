@@ -158,7 +158,9 @@ static LB_INLINE __u32 lb_flow_met(struct lb_flow *flow, const struct lb_track *
 		tell = 1;
 	}
 	lb_flow_touch(flow, track, hash);
-	return tell && flags & LB_FLOW_LONG_CID ? lb_flow_tell_cid(flow, track) : 0;
+	if (!tell || !(flags & LB_FLOW_LONG_CID) || !(track->query.form & LB_FLOW_CID))
+		return 0;
+	return lb_flow_tell_cid(flow, track);
 }
 
 /*
