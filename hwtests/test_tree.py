@@ -24,7 +24,7 @@ MAY_INCLUDE = {
     "bpf/*": "balancer.c batch.c clock.c clsact.c conns.c counts.c decap.c device.[ch] "
              "dispatcher.h hook.c log.c maps.c known.c object.[ch] pins.c probe.c "
              "probe_offload.c recount.c rotation.c seen.c stack.c stacked.c stats.c "
-             "stats_stack.c sync.[ch] tables.c tally.c tcx.c trace.c view.c cmd_status.c",
+             "stats_stack.c sync.[ch] tables.c tally.c tcx.c tracked.c trace.c view.c cmd_status.c",
     "xdp/*": "dispatcher.c log.c",
     "libmnl/*": "clsact.c nexthop*.c nic.c way.[ch]",
     "pcap/*": "cmd_trace.c",
@@ -43,7 +43,7 @@ MAY_INCLUDE = {
 
 # These compute only: they are tested without root, and no kernel is asked for anything.
 PURE = ("main.c reason.[ch] tier.c plan.[ch] plan_cids.c rows.c table.c fit.[ch] cid.[ch] "
-        "names.[ch] decide.[ch] forward.[ch] fragments.[ch] segments.[ch] relay.[ch] "
+        "names.[ch] decide.[ch] forward.[ch] fragments.[ch] segments.[ch] relay.[ch] flows.[ch] "
         "promote.[ch] "
         "config*.[ch]")
 NOT_PURE = ["bpf/bpf.h", "bpf/libbpf.h", "xdp/*", "libmnl/*", "net/if.h", "sys/ioctl.h",

@@ -25,6 +25,7 @@
 #include "relay.h"
 #include "send.h"
 #include "tally.h"
+#include "tracked.h"
 
 #define RING_PAGES 128 /* of each CPU: 300 packets of full size, or 6,000 of the smallest */
 
@@ -39,6 +40,7 @@ struct serving {
 	struct tables tables;
 	struct relay *relay;
 	struct tally *tally;
+	struct tracked *tracked;
 	bool looked; /* ways may have changed since the tables were read */
 };
 
@@ -144,6 +146,7 @@ static void serving_free(struct serving *serving)
 		close(serving->ring_map);
 	if (serving->tally)
 		tally_bring(serving->tally);
+	tracked_free(serving->tracked);
 	tally_free(serving->tally);
 	relay_free(serving->relay);
 	tables_free(&serving->tables);
@@ -216,6 +219,10 @@ static int serving_open(struct serving *serving)
 	serving->tally = tally_new(&serving->attachment.maps);
 	if (!serving->relay || !serving->tally)
 		return -ENOMEM;
+	serving->tracked =
+		tracked_new(&serving->attachment.maps, serving->tally, !serving->attachment.shares);
+	if (!serving->tracked)
+		return -ENOMEM;
 	return open_ring(serving);
 }
 
@@ -260,10 +267,14 @@ static void follow(struct serving *serving)
 
 	if (changed < 0)
 		log_debug("%s: userspace: %s", serving->interface, strerror(-changed));
-	if (changed <= 0)
-		return;
+	if (changed > 0)
+		detour_fill(maps, &serving->tables);
+	else
+		tables_refresh(maps, &serving->tables);
+	if (serving->looked)
+		tracked_set_clock(serving->tracked);
 	serving->looked = false;
-	detour_fill(maps, &serving->tables);
+	serving->tables.view.flows = tracked_turn(serving->tracked, &serving->tables.setting);
 }
 
 /* All interfaces ------------------------------------------------------------------------------ */

@@ -58,7 +58,35 @@ static struct lb_generation point_at(const struct decide_tables *tables)
 	};
 }
 
-static enum lb_step route(struct lb_pkt *pkt)
+/* As lb_route_by_flow() of lb/track.h. */
+static enum lb_step route_by_flow(struct lb_pkt *pkt, const struct flows *flows)
+{
+	const struct flows_packet packet = {
+		.ip = pkt->ip,
+		.udp = pkt->udp,
+		.end = pkt->end,
+		.payload_length = pkt->payload_length,
+		.ip_version = pkt->ip_version,
+		.vip = LB_VIP_NUMBER(pkt->vip),
+	};
+	enum lb_reason reason = LB_REASON_flow;
+	enum lb_step step = LB_FORWARD;
+	struct lb_flow_key add;
+	uint32_t server, flags;
+
+	if (!flows || !flows->setting->flow_mask)
+		return lb_route_by_tuple(pkt);
+	server = flows_route(flows, &packet, &reason, &add, &flags);
+	if (server)
+		pkt->route = LB_ROUTE(server, reason, 0);
+	else
+		step = lb_route_by_tuple(pkt);
+	if (step == LB_FORWARD)
+		flows_add(flows, &packet, &add, flags, LB_ROUTE_SERVER(pkt->route));
+	return step;
+}
+
+static enum lb_step route(struct lb_pkt *pkt, const struct flows *flows)
 {
 	enum lb_step step;
 
@@ -68,7 +96,7 @@ static enum lb_step route(struct lb_pkt *pkt)
 	if (step == LB_NEXT)
 		step = lb_route_by_cid(pkt);
 	if (step == LB_NEXT)
-		step = lb_route_by_tuple(pkt);
+		step = route_by_flow(pkt, flows);
 	return step;
 }
 
@@ -85,7 +113,7 @@ void decide_part(const struct decide_tables *tables, const uint8_t *frame, size_
 	struct lb_pkt pkt = { .generation = &generation };
 
 	if (lb_parse(&pkt, frame, frame + readable, (__u32)length) == LB_NEXT)
-		route(&pkt);
+		route(&pkt, tables->flows);
 	*decision = (struct decision){
 		.reason = LB_ROUTE_REASON(pkt.route),
 		.server = LB_ROUTE_SERVER(pkt.route),

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "flows.h"
 #include "plan.h"
 
 /* One generation. Not owned. */
@@ -24,6 +25,7 @@ struct decide_tables {
 	uint32_t n_rows, row_mask;
 	const struct lb_server *servers; /* by number */
 	uint32_t n_servers;
+	const struct flows *flows; /* NULL: nobody remembers them */
 };
 
 struct decision {

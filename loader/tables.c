@@ -84,6 +84,14 @@ void tables_free(struct tables *tables)
 	memset(tables, 0, sizeof(*tables));
 }
 
+void tables_refresh(const struct map_set *set, struct tables *tables)
+{
+	struct lb_setting setting;
+
+	if (tables->view.number && !bpf_map_lookup_elem(set->setting, &tables->half, &setting))
+		tables->setting = setting;
+}
+
 int tables_follow(const struct map_set *set, struct tables *tables, bool again)
 {
 	struct lb_generation before, after;

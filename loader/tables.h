@@ -12,6 +12,7 @@
 struct tables {
 	struct decide_tables view; /* of what follows */
 	struct lb_setting setting;
+	uint32_t half;
 	struct lb_bucket *vip, *sid, *address;
 	struct lb_cid_config *cids;
 	struct lb_cid_key *keys; /* wiped by tables_free() */
@@ -23,6 +24,8 @@ struct tables {
 
 /* 1: another generation than *tables has, or the same `again`, was read; 0: it is the same; -errno: it stays. */
 int tables_follow(const struct map_set *set, struct tables *tables, bool again);
+/* The setting anew, of which some is written between applies. */
+void tables_refresh(const struct map_set *set, struct tables *tables);
 void tables_free(struct tables *tables);
 
 #endif

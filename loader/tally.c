@@ -5,6 +5,7 @@
 #include "tally.h"
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <stdlib.h>
 
 /* Of one map: what is to be added, and to which entries. */
@@ -13,10 +14,11 @@ struct sums {
 	uint32_t n, n_touched;
 	uint32_t *touched;
 	struct lb_count *counts;
+	struct lb_count *held; /* one a CPU; NULL: the map has one */
 };
 
 struct tally {
-	struct sums reasons, vips, servers, cids;
+	struct sums reasons, vips, servers, cids, flows;
 };
 
 static bool open_sums(struct sums *sums, int map, uint32_t n)
@@ -27,8 +29,15 @@ static bool open_sums(struct sums *sums, int map, uint32_t n)
 	return sums->counts && sums->touched;
 }
 
+static bool make_percpu(struct sums *sums)
+{
+	sums->held = calloc((size_t)libbpf_num_possible_cpus(), sizeof(*sums->held));
+	return sums->held;
+}
+
 static void close_sums(struct sums *sums)
 {
+	free(sums->held);
 	free(sums->counts);
 	free(sums->touched);
 }
@@ -40,7 +49,9 @@ struct tally *tally_new(const struct map_set *set)
 	if (tally && open_sums(&tally->reasons, set->reason_stats, LB_REASON_COUNT) &&
 	    open_sums(&tally->vips, set->vip_stats, set->sizes.vips + 1) &&
 	    open_sums(&tally->servers, set->server_stats, set->sizes.servers) &&
-	    open_sums(&tally->cids, set->cid_stats, LB_CID_INDEX(set->sizes.pools + 1, 0)))
+	    open_sums(&tally->cids, set->cid_stats, LB_CID_INDEX(set->sizes.pools + 1, 0)) &&
+	    open_sums(&tally->flows, set->flow_stats, LB_FLOW_COUNT_COUNT) &&
+	    make_percpu(&tally->flows))
 		return tally;
 	tally_free(tally);
 	return NULL;
@@ -50,6 +61,7 @@ void tally_free(struct tally *tally)
 {
 	if (!tally)
 		return;
+	close_sums(&tally->flows);
 	close_sums(&tally->cids);
 	close_sums(&tally->servers);
 	close_sums(&tally->vips);
@@ -83,6 +95,11 @@ void tally_add(struct tally *tally, const struct relay_count *count)
 		add(&tally->cids, LB_CID_INDEX(count->pool, count->config_id), 1, count->octets);
 }
 
+void tally_flow(struct tally *tally, enum lb_flow_counter counter)
+{
+	add(&tally->flows, counter, 1, 0);
+}
+
 void tally_lost(struct tally *tally, uint64_t packets)
 {
 	add(&tally->reasons, LB_REASON_overloaded, packets, 0);
@@ -93,12 +110,12 @@ static void bring(struct sums *sums)
 {
 	for (uint32_t i = 0; i < sums->n_touched; i++) {
 		uint32_t index = sums->touched[i];
-		struct lb_count held;
+		struct lb_count one, *held = sums->held ? sums->held : &one;
 
-		if (!bpf_map_lookup_elem(sums->map, &index, &held)) {
-			held.packets += sums->counts[index].packets;
-			held.octets += sums->counts[index].octets;
-			bpf_map_update_elem(sums->map, &index, &held, BPF_ANY);
+		if (!bpf_map_lookup_elem(sums->map, &index, held)) {
+			held->packets += sums->counts[index].packets;
+			held->octets += sums->counts[index].octets;
+			bpf_map_update_elem(sums->map, &index, held, BPF_ANY);
 		}
 		sums->counts[index] = (struct lb_count){};
 	}
@@ -111,4 +128,5 @@ void tally_bring(struct tally *tally)
 	bring(&tally->vips);
 	bring(&tally->servers);
 	bring(&tally->cids);
+	bring(&tally->flows);
 }

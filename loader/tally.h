@@ -14,6 +14,7 @@ struct tally;
 struct tally *tally_new(const struct map_set *set); /* NULL: no memory */
 void tally_free(struct tally *tally);
 void tally_add(struct tally *tally, const struct relay_count *count);
+void tally_flow(struct tally *tally, enum lb_flow_counter counter);
 /* Packets whose octets nobody knows. */
 void tally_lost(struct tally *tally, uint64_t packets);
 /* What was added since the last time. */

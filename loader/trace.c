@@ -14,6 +14,7 @@
 #include "nexthop.h"
 #include "relay.h"
 #include "trace.h"
+#include "tracked.h"
 
 /* One counter map and what it showed before the frame. */
 struct watch {
@@ -29,8 +30,11 @@ struct trace {
 	struct map_set maps;
 	struct plan *plan;
 	struct watch reasons, vips, servers, cids;
-	/* The tier userspace, which needs no kernel. */
+	/* The tier userspace. */
 	struct relay *relay;
+	struct tally *tally;
+	struct tracked *tracked;
+	struct tables tables;
 	struct trace_outcome *outcome; /* of the frame that is under way */
 	uint8_t out[65536 + FORWARD_HEADROOM];
 };
@@ -76,20 +80,17 @@ static int invent_hops(const struct config *config, struct plan_hop **hops)
 	return 0;
 }
 
-static int fill_maps(struct trace *trace, const struct plan_sizes *sizes,
-		     const struct plan_hop *hops, struct reason *reason)
+static int fill_maps(struct trace *trace, const struct plan_hop *hops, struct reason *reason)
 {
 	char problem[200];
 	uint32_t generation;
 	bool changed;
-	int err = plan_build(trace->config, sizes, hops, NULL, &trace->plan, problem,
+	int err = plan_build(trace->config, &trace->maps.sizes, hops, NULL, &trace->plan, problem,
 			     sizeof(problem));
 
 	if (err)
 		return reason_set(reason, err == -ENOSPC ? REASON_CAPACITY : REASON_UNKNOWN, "plan",
 				  -err, "%s", problem);
-	if (trace->relay)
-		return 0;
 	return sync_apply(&trace->maps, trace->plan, false, &generation, &changed, reason);
 }
 
@@ -191,16 +192,16 @@ static void show_count(void *context, const struct relay_count *counted)
 
 static void run_userspace(struct trace *trace, const uint8_t *frame, size_t length)
 {
-	struct decide_tables tables = decide_tables_of(trace->plan);
-
 	/* Until something is sent or counted: a fragment that is held. */
 	*trace->outcome = (struct trace_outcome){ .verdict = XDP_PASS,
 						  .reason = LB_REASON_fragment,
 						  .config_id = -1,
 						  .frame = frame,
 						  .length = length };
-	relay_frame(trace->relay, &tables, trace->config->icmp_answers ? TRACE_ANSWERS : 0, frame,
-		    length, 0, 0, 0);
+	tables_follow(&trace->maps, &trace->tables, false);
+	trace->tables.view.flows = tracked_turn(trace->tracked, &trace->tables.setting);
+	relay_frame(trace->relay, &trace->tables.view,
+		    trace->config->icmp_answers ? TRACE_ANSWERS : 0, frame, length, 0, 0, 0);
 }
 
 /* A private copy of the tier, empty. */
@@ -208,13 +209,17 @@ static int open_tier(struct trace *trace, enum tier tier, const struct plan_size
 		     struct reason *reason)
 {
 	const struct relay_sink sink = { .context = trace, .send = show_sent, .count = show_count };
+	int err = attach_load_private(tier, sizes, &trace->object, &trace->program, &trace->maps,
+				      reason);
 
-	if (tier != TIER_USERSPACE)
-		return attach_load_private(tier, sizes, &trace->object, &trace->program,
-					   &trace->maps, reason);
-	memset(&trace->maps, 0xff, offsetof(struct map_set, percpu)); /* descriptors: -1 */
+	if (err || tier != TIER_USERSPACE)
+		return err;
 	trace->relay = relay_new(&sink);
-	return trace->relay ? 0 : reason_set(reason, REASON_UNKNOWN, "trace", ENOMEM, NULL);
+	trace->tally = tally_new(&trace->maps);
+	trace->tracked = trace->tally ? tracked_new(&trace->maps, trace->tally, true) : NULL;
+	return trace->relay && trace->tracked ?
+		       0 :
+		       reason_set(reason, REASON_UNKNOWN, "trace", ENOMEM, NULL);
 }
 
 int trace_open(enum tier tier, const struct config *config, uint32_t ifindex, struct trace **result,
@@ -229,15 +234,16 @@ int trace_open(enum tier tier, const struct config *config, uint32_t ifindex, st
 		return reason_set(reason, REASON_UNKNOWN, "trace", ENOMEM, NULL);
 	trace->config = config;
 	trace->program = -1;
+	memset(&trace->maps, 0xff, offsetof(struct map_set, percpu)); /* descriptors: -1 */
 	err = open_tier(trace, tier, &sizes, reason);
 	if (err) {
-		free(trace);
+		trace_close(trace);
 		return err;
 	}
 	err = ifindex ? nexthop_resolve(config, ifindex, 1000, &hops, reason) :
 			invent_hops(config, &hops);
 	if (!err)
-		err = fill_maps(trace, &sizes, hops, reason);
+		err = fill_maps(trace, hops, reason);
 	if (!err && !trace->relay)
 		err = watch_all(trace);
 	free(hops);
@@ -306,6 +312,9 @@ void trace_close(struct trace *trace)
 	watch_close(&trace->servers);
 	watch_close(&trace->vips);
 	watch_close(&trace->reasons);
+	tables_free(&trace->tables);
+	tracked_free(trace->tracked);
+	tally_free(trace->tally);
 	relay_free(trace->relay);
 	plan_free(trace->plan);
 	map_set_close(&trace->maps);
