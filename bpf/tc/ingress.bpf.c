@@ -48,7 +48,7 @@ int shunt_stack(struct __sk_buff *skb)
 	__u32 found = 0;
 
 	step = lb_parse_skb(skb, &pkt);
-	if (step != LB_NEXT && lb_is_unusual(LB_ROUTE_REASON(pkt.route)))
+	if (step != LB_NEXT && lb_is_unusual(&pkt))
 		found = lb_unusual(skb, pkt.link_length);
 	if (step == LB_NEXT)
 		step = lb_begin(&pkt);

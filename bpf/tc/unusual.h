@@ -16,6 +16,7 @@
 
 enum {
 	LB_PROTO_ICMP = 1,
+	LB_PROTO_TCP = 6,
 	LB_PROTO_ICMPV6 = 58,
 };
 
@@ -23,10 +24,17 @@ enum {
 #define LB_FOUND(vip)	    (1 << 16 | (vip))
 #define LB_FOUND_VIP(found) ((found)&0xffff)
 
-static LB_INLINE int lb_is_unusual(enum lb_reason reason)
+/* Worth a closer look; what most other packets are, TCP straight behind IP, is told at once. */
+static LB_INLINE int lb_is_unusual(const struct lb_pkt *pkt)
 {
-	return reason == LB_REASON_fragment || reason == LB_REASON_ip_options ||
-	       reason == LB_REASON_not_udp;
+	enum lb_reason reason = LB_ROUTE_REASON(pkt->route);
+	const __u8 *ip = pkt->ip;
+
+	if (reason == LB_REASON_fragment || reason == LB_REASON_ip_options)
+		return 1;
+	if (reason != LB_REASON_not_udp || ip + LB_IPV4_LENGTH > (const __u8 *)pkt->end)
+		return 0;
+	return ip[0] >> 4 == 4 ? ip[9] == LB_PROTO_ICMP : ip[6] != LB_PROTO_TCP;
 }
 
 /* An address and a port as vip_map's key; IPv4's address in the first word. */
