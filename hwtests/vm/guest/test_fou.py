@@ -141,7 +141,8 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[int, int, boo
     (folder / "in.pcap").write_bytes(capture)
     told = loader("trace", "-t", "driver", "-c", str(loader.file), "--pcap",
                   str(folder / "in.pcap"), "--out", str(folder / "out.pcap"), "--json").stdout
-    assert [json.loads(line)["verdict"] for line in told.splitlines()] == ["XDP_TX"] * len(sent)
+    decided = [json.loads(line) for line in told.splitlines()]
+    assert [one["verdict"] for one in decided] == ["XDP_TX"] * len(sent), decided
     rest, made = (folder / "out.pcap").read_bytes()[24:], []
     while rest:
         (length,) = struct.unpack("<I", rest[8:12])
