@@ -240,6 +240,11 @@ int trace_open(enum tier tier, const struct config *config, uint32_t ifindex, st
 		trace_close(trace);
 		return err;
 	}
+	/* Of the object itself: a tier of the host has no conn_map, and reaches servers in every mode. */
+	if (trace->relay)
+		sizes.known_cids = 0;
+	else
+		sizes = trace->maps.sizes;
 	err = ifindex ? nexthop_resolve(config, ifindex, 1000, &hops, reason) :
 			invent_hops(config, &hops);
 	if (!err)

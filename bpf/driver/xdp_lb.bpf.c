@@ -17,6 +17,8 @@ int shunt_driver(struct xdp_md *ctx)
 	enum lb_step step;
 
 	step = lb_parse_xdp(ctx, &pkt);
+	if (step != LB_NEXT && lb_ends_as_icmp(&pkt))
+		return lb_leave_icmp(ctx, &pkt);
 	if (step == LB_NEXT)
 		step = lb_begin(&pkt);
 	if (step == LB_NEXT) {

@@ -18,6 +18,8 @@ struct lb_host_map {
 
 static struct lb_host_map meta_map, generation_map, vip_map, cid_config_map, cid_key_map, sid_map,
 	row_map;
+/* What only some ask. */
+static struct lb_host_map address_map __attribute__((unused));
 
 static inline const void *bpf_map_lookup_elem(const struct lb_host_map *map, const __u32 *index)
 {

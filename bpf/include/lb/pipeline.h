@@ -8,6 +8,7 @@
 
 #include "lb/forward.h"
 #if LB_MAY_TRACK
+#include "lb/icmp_send.h"
 #include "lb/nat.h"
 #endif
 #include "lb/parse.h"
@@ -32,6 +33,24 @@ static LB_INLINE int lb_leave(const struct lb_pkt *pkt)
 }
 
 #if LB_MAY_TRACK
+/* Whether a packet that has been parsed to no end is ICMP: one more look at what is no UDP. */
+static LB_INLINE int lb_ends_as_icmp(const struct lb_pkt *pkt)
+{
+	const __u8 *ip = pkt->ip;
+
+	return LB_ROUTE_REASON(pkt->route) == LB_REASON_not_udp &&
+	       ip + 40 <= (const __u8 *)pkt->end && lb_is_icmp(ip, pkt->ip_version);
+}
+
+static LB_INLINE int lb_leave_icmp(struct xdp_md *ctx, const struct lb_pkt *pkt)
+{
+	__u32 server = lb_icmp_cid(ctx, pkt->link_length, pkt->ip_version);
+
+	if (!server)
+		server = lb_icmp_tuple(ctx, pkt->link_length, pkt->ip_version);
+	return lb_icmp_error(ctx, pkt->link_length, pkt->ip_version, server);
+}
+
 /* A packet for no VIP, where nat servers answer. Behind the call its pointers are void. */
 static LB_INLINE int lb_leave_or_return(struct xdp_md *ctx, const struct lb_pkt *pkt)
 {

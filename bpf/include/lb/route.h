@@ -46,7 +46,8 @@ static LB_SUB __u32 lb_route_by_match(const __u8 *cid, const struct lb_cid_confi
 
 static LB_INLINE __u32 lb_route_by_server_id(const struct lb_dcid *dcid, const void *end,
 					     const struct lb_cid_config *config,
-					     const struct lb_generation *generation, __u32 index)
+					     const struct lb_generation *generation, __u32 index,
+					     int counts)
 {
 	__u32 words[LB_KEY_WORDS], server;
 	const struct lb_cid_key *key = NULL;
@@ -63,24 +64,25 @@ static LB_INLINE __u32 lb_route_by_server_id(const struct lb_dcid *dcid, const v
 	server = lb_table_find(&sid_map, &sid, &generation->sid_base);
 	if (!server)
 		return LB_ROUTE(0, LB_REASON_hash_unknown_server_id, 0);
-	lb_cid_seen(index, config, dcid->octets, end);
+	if (counts)
+		lb_cid_seen(index, config, dcid->octets, end);
 	return LB_ROUTE(server, LB_REASON_cid, index & LB_CONFIG_RESERVED);
 }
 
-/* By the UDP payload's connection ID: of the config that its first octet names. */
-static LB_SUB __u32 lb_cid_route(const __u8 *payload, __u32 payload_length, const void *end,
-				 const struct lb_generation *generation, __u32 pool)
+/*
+ * By a connection ID, which is readable to its first octet: of the config that this one names. counts: whether
+ * the config is in use by that.
+ */
+static LB_INLINE __u32 lb_dcid_route(const struct lb_dcid *dcid, const void *end,
+				     const struct lb_generation *generation, __u32 pool, int counts)
 {
 	const struct lb_cid_config *config;
 	__u32 config_id, index, place;
 	enum lb_reason reason;
-	struct lb_dcid dcid;
 
-	if (!lb_quic_dcid(payload, payload_length, end, &dcid) || dcid.octets + 1 > (__u8 *)end)
-		return LB_ROUTE(0, LB_REASON_hash_no_dcid, 0);
-	if (!LB_MAY_AES && dcid.octets + 1 + LB_CID_MAX > (const __u8 *)end)
+	if (!LB_MAY_AES && dcid->octets + 1 + LB_CID_MAX > (const __u8 *)end)
 		return LB_ROUTE(0, LB_REASON_short_packet, 0);
-	config_id = lb_cid_config_id(dcid.octets[0]);
+	config_id = lb_cid_config_id(dcid->octets[0]);
 	if (config_id == LB_CONFIG_RESERVED)
 		return LB_ROUTE(0, LB_REASON_hash_reserved_config, 0);
 	index = LB_CID_INDEX(pool, config_id);
@@ -88,11 +90,22 @@ static LB_SUB __u32 lb_cid_route(const __u8 *payload, __u32 payload_length, cons
 	config = bpf_map_lookup_elem(&cid_config_map, &place);
 	if (!config)
 		return LB_ROUTE(0, LB_REASON_hash_unknown_config, 0);
-	reason = lb_cid_check(config, &dcid);
+	reason = lb_cid_check(config, dcid);
 	if (reason != LB_REASON_cid)
 		return LB_ROUTE(0, reason, 0);
-	return LB_MAY_AES ? lb_route_by_server_id(&dcid, end, config, generation, index) :
-			    lb_route_by_match(dcid.octets, config, generation, index);
+	return LB_MAY_AES ? lb_route_by_server_id(dcid, end, config, generation, index, counts) :
+			    lb_route_by_match(dcid->octets, config, generation, index);
+}
+
+/* By the UDP payload's connection ID. */
+static LB_SUB __u32 lb_cid_route(const __u8 *payload, __u32 payload_length, const void *end,
+				 const struct lb_generation *generation, __u32 pool)
+{
+	struct lb_dcid dcid;
+
+	if (!lb_quic_dcid(payload, payload_length, end, &dcid) || dcid.octets + 1 > (__u8 *)end)
+		return LB_ROUTE(0, LB_REASON_hash_no_dcid, 0);
+	return lb_dcid_route(&dcid, end, generation, pool, 1);
 }
 
 /* A routable CID decides alone: no state is read or written for it. */
