@@ -23,12 +23,29 @@ LB_MAP(stats, BPF_MAP_TYPE_PERCPU_ARRAY, struct lb_stack_count, 1);
 
 #define LB_HEADERS (LB_ETH_LENGTH + 8 + LB_MAX_IP_HEADERS + LB_UDP_LENGTH)
 
-/* The headers may lie in the skb's pages, where no direct read reaches. */
+/* Octets that lb_parse() reads of such a frame; of one whose headers are unusual, or cannot be seen: all. */
+static LB_INLINE __u32 lb_needed(const __u8 *data, const __u8 *end)
+{
+	if (data + LB_ETH_LENGTH + LB_IPV4_LENGTH > end)
+		return LB_HEADERS;
+	if (lb_load16(data + 12) == LB_CONST16(LB_ETHERTYPE_IPV4) && data[LB_ETH_LENGTH] == 0x45)
+		return LB_ETH_LENGTH + LB_IPV4_LENGTH + LB_UDP_LENGTH;
+	if (lb_load16(data + 12) == LB_CONST16(LB_ETHERTYPE_IPV6) &&
+	    !lb_is_extension(data[LB_ETH_LENGTH + 6]))
+		return LB_ETH_LENGTH + LB_IPV6_LENGTH + LB_UDP_LENGTH;
+	return LB_HEADERS;
+}
+
+/*
+ * The headers may lie in the skb's pages, where no direct read reaches. To fetch them the kernel may have to
+ * copy the skb's head, so it is not done for what is there already: all that the host sends by TCP.
+ */
 static LB_INLINE void lb_pull_headers(struct __sk_buff *skb)
 {
 	__u32 linear = skb->data_end - skb->data;
 
-	if (linear < LB_HEADERS && linear < skb->len)
+	if (linear < LB_HEADERS && linear < skb->len &&
+	    linear < lb_needed((void *)(long)skb->data, (void *)(long)skb->data_end))
 		bpf_skb_pull_data(skb, skb->len < LB_HEADERS ? skb->len : LB_HEADERS);
 }
 

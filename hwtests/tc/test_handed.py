@@ -186,3 +186,13 @@ def test_ring_is_full(site: Site, wire: Wire) -> None:
         counts = growth(before, site.stack())["in.vips.v4"]
         assert counts["redirects"] + counts["drops"] == sent and counts["redirects"] > 0
         assert len(reader.take(counts["redirects"])) == counts["redirects"]
+
+
+def test_reader_stays_through_a_change(site: Site, wire: Wire) -> None:
+    """New programs on new maps of the tier go on with the map of the rings."""
+    frame = framed(site.bed, TO4 / QUIC)
+    with Reader(site.bed.lb, site.interface) as reader:
+        assert len(handed(site, wire, reader, frame)) == 1
+        site.loader("attach", site.interface, "-t", site.tier, "-c",
+                    site.loader.write_config(site.config), "--reload")
+        assert len(handed(site, wire, reader, frame, frame)) == 2
