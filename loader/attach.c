@@ -17,6 +17,7 @@
 #include "attach_userspace.h"
 #include "device.h"
 #include "dispatcher.h"
+#include "flow_table.h"
 #include "log.h"
 #include "object.h"
 #include "site.h"
@@ -77,7 +78,7 @@ static bool fits(const struct plan_sizes *have, const struct plan_sizes *want)
 {
 	return have->vip_buckets >= want->vip_buckets && have->sid_buckets >= want->sid_buckets &&
 	       have->rows >= want->rows && have->servers >= want->servers &&
-	       have->vips >= want->vips && have->pools >= want->pools;
+	       have->vips >= want->vips && have->pools >= want->pools && have->flows >= want->flows;
 }
 
 static int busy_ours(const struct change *change, enum tier where, struct reason *reason)
@@ -177,6 +178,9 @@ static int prepare(struct change *change,
 	    fits(&change->before.maps.sizes, request.ifindex ? floor : request.sizes) &&
 	    site_find(change->site, change->tier, &folder))
 		request.reuse = folder.text;
+	else if (change->ours && flow_table_fit(&change->before.maps, request.sizes) &&
+		 site_find(change->site, change->tier, &folder))
+		request.flows = folder.text;
 	if (request.ifindex)
 		error = device_try(request.what, request.ifindex, reason);
 	if (!error)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "cmd_flows.h"
 #include "conns.h"
 #include "out.h"
 #include "rotation.h"
@@ -17,6 +18,8 @@
 
 struct options {
 	const char *interface;
+	struct flow_wish wish;
+	bool all;
 };
 
 static const char *state_name(const struct config_server *server)
@@ -355,10 +358,10 @@ static json_t *show_known(const struct view *view)
 
 static const struct topic {
 	const char *name;
-	json_t *(*show)(const struct view *view);
+	json_t *(*show)(const struct view *view); /* NULL: flows, which are more than one shows */
 } topics[] = {
 	{ "servers", show_servers }, { "vips", show_vips },   { "configs", show_configs },
-	{ "rows", show_rows },	     { "known", show_known },
+	{ "rows", show_rows },	     { "known", show_known }, { "flows", NULL },
 };
 
 /* NULL: there is none, or this is it. */
@@ -371,9 +374,19 @@ static const struct attachment *card_of(const struct attachment *attachment,
 	return NULL;
 }
 
-static int show_tier(const struct topic *topic, const struct attachment *attachment,
-		     const struct attachment *card, json_t *list, struct reason *reason)
+/* NULL with a reason. */
+static json_t *show_topic(const struct topic *topic, const struct options *options,
+			  const struct view *view, struct reason *reason)
 {
+	return topic->show ? topic->show(view) :
+			     flows_show(view, &options->wish, options->all, reason);
+}
+
+static int show_tier(const struct topic *topic, const struct options *options,
+		     const struct attachment *attachment, const struct attachment *card,
+		     json_t *list, struct reason *reason)
+{
+	json_t *shown = NULL;
 	struct view view;
 	int err = view_read(attachment, &view, reason);
 
@@ -385,15 +398,16 @@ static int show_tier(const struct topic *topic, const struct attachment *attachm
 	out_text("%s  %s  generation %u\n", attachment->interface, tiers[attachment->tier].name,
 		 view.generation);
 	if (view.config)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:o}", "interface",
-						      attachment->interface, "tier",
-						      tiers[attachment->tier].name, "generation",
-						      (json_int_t)view.generation, topic->name,
-						      topic->show(&view)));
+		shown = show_topic(topic, options, &view, reason);
 	else
 		out_text("no configuration has been applied\n");
+	if (shown)
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:I, s:o}", "interface", attachment->interface,
+					"tier", tiers[attachment->tier].name, "generation",
+					(json_int_t)view.generation, topic->name, shown));
 	view_free(&view);
-	return 0;
+	return reason->code == REASON_NONE ? 0 : -EINVAL;
 }
 
 static int run(const struct cli_common *common, const void *opaque, int argc, char **argv)
@@ -412,7 +426,8 @@ static int run(const struct cli_common *common, const void *opaque, int argc, ch
 		if (!strcmp(argv[0], topics[i].name))
 			topic = &topics[i];
 	if (!topic) {
-		return out_usage(argv[0], "show takes servers, vips, configs, rows or known");
+		return out_usage(argv[0],
+				 "show takes servers, vips, configs, rows, known or flows");
 	}
 	err = attach_list(options->interface, &list, &n, &reason);
 	if (!err && !n)
@@ -420,7 +435,8 @@ static int run(const struct cli_common *common, const void *opaque, int argc, ch
 				 options->interface ? options->interface : "");
 	shown = json_array();
 	for (size_t i = 0; !err && i < n; i++)
-		err = show_tier(topic, &list[i], card_of(&list[i], list, n), shown, &reason);
+		err = show_tier(topic, options, &list[i], card_of(&list[i], list, n), shown,
+				&reason);
 	attach_list_free(list, n);
 	if (err) {
 		json_decref(shown);
@@ -433,12 +449,19 @@ static int run(const struct cli_common *common, const void *opaque, int argc, ch
 static const struct cli_option option_table[] = {
 	{ 0, "dev", CLI_STRING, offsetof(struct options, interface), "IFACE",
 	  "only this interface" },
+	{ 0, "server", CLI_STRING, offsetof(struct options, wish.server), "NAME",
+	  "flows: of this server; POOL/NAME where pools share a name" },
+	{ 0, "vip", CLI_STRING, offsetof(struct options, wish.vip), "NAME", "flows: to this VIP" },
+	{ 0, "client", CLI_STRING, offsetof(struct options, wish.client), "ADDRESS",
+	  "flows: from this address" },
+	{ 0, "all", CLI_FLAG, offsetof(struct options, all), NULL,
+	  "flows: all, and not the first hundred" },
 	{ 0, NULL, CLI_FLAG, 0, NULL, NULL },
 };
 
 const struct cli_command cmd_show = {
 	.name = "show",
-	.arguments = "servers|vips|configs|rows|known",
+	.arguments = "servers|vips|configs|rows|known|flows",
 	.summary = "what the applied file became in the maps",
 	.options = option_table,
 	.options_size = sizeof(struct options),

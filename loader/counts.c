@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow_table.h"
 #include "sync.h"
 
 static uint32_t copies(bool percpu)
@@ -107,4 +108,7 @@ void sync_carry(const struct map_set *from, const struct map_set *to)
 	carry(from->cid_stats, to->cid_stats, cids, each);
 	if (from->cid_seen >= 0 && to->cid_seen >= 0)
 		carry(from->cid_seen, to->cid_seen, cids, sizeof(uint64_t));
+	if (from->flow_stats >= 0 && to->flow_stats >= 0)
+		carry(from->flow_stats, to->flow_stats, LB_FLOW_COUNT_COUNT, each);
+	flow_table_carry(from, to);
 }

@@ -16,6 +16,7 @@ COMMAND(cmd_check);
 COMMAND(cmd_diff);
 COMMAND(cmd_apply);
 COMMAND(cmd_show);
+COMMAND(cmd_flush);
 COMMAND(cmd_stats);
 COMMAND(cmd_decode);
 COMMAND(cmd_encode);
@@ -31,17 +32,29 @@ COMMAND(cmd_version);
 COMMAND(cmd_completion);
 
 const struct cli_command *const commands[] = {
-	&cmd_probe,	    &cmd_attach,
-	&cmd_detach,	    &cmd_status,
-	&cmd_check,	    &cmd_diff,
-	&cmd_apply,	    &cmd_show,
-	&cmd_stats,	    &cmd_decode,
-	&cmd_encode,	    &cmd_keygen,
-	&cmd_server_config, &cmd_trace,
-	&cmd_run,	    &cmd_server_attach,
-	&cmd_server_detach, &cmd_server_status,
-	&cmd_help,	    &cmd_version,
-	&cmd_completion,    NULL,
+	&cmd_probe,
+	&cmd_attach,
+	&cmd_detach,
+	&cmd_status,
+	&cmd_check,
+	&cmd_diff,
+	&cmd_apply,
+	&cmd_show,
+	&cmd_flush,
+	&cmd_stats,
+	&cmd_decode,
+	&cmd_encode,
+	&cmd_keygen,
+	&cmd_server_config,
+	&cmd_trace,
+	&cmd_run,
+	&cmd_server_attach,
+	&cmd_server_detach,
+	&cmd_server_status,
+	&cmd_help,
+	&cmd_version,
+	&cmd_completion,
+	NULL,
 };
 
 /*

@@ -72,6 +72,25 @@ static int take_pinned(const struct object_request *request, struct bpf_object *
 	return 0;
 }
 
+/* What is remembered of flows does not depend on the rest. */
+static int take_flows(const struct object_request *request, struct bpf_object *object,
+		      struct reason *reason)
+{
+	static const char *const names[] = { LB_MAP_CONN_TRACK, LB_MAP_FLOW_RECENT };
+	char path[160];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(object, names[i]);
+		int error;
+
+		snprintf(path, sizeof(path), "%s/%s", request->flows, names[i]);
+		error = map ? take_map(map, bpf_obj_get(path)) : 0;
+		if (error)
+			return reason_set(reason, REASON_ABI, "pin", -error, "%s", path);
+	}
+	return 0;
+}
+
 static int take_shared(const struct object_request *request, struct bpf_object *object,
 		       struct reason *reason)
 {
@@ -97,6 +116,8 @@ static int settle_maps(const struct object_request *request, struct bpf_object *
 		return take_shared(request, object, reason);
 	if (request->reuse)
 		return take_pinned(request, object, reason);
+	if (request->flows)
+		return take_flows(request, object, reason);
 	return request->ifindex ? device_make_maps(request, object, reason) : 0;
 }
 

@@ -21,6 +21,7 @@ struct object_request {
 	const struct plan_sizes *floor; /* what a card's maps must hold; NULL: nothing yet */
 	const char *driver; /* of the card, whose lines in the kernel's log count; or NULL */
 	const char *reuse; /* folder of pinned maps to take instead of new ones, or NULL */
+	const char *flows; /* folder of pinned maps of which only those of flows are taken, or NULL */
 	const struct bpf_object *share; /* loaded object to take the maps of, or NULL */
 };
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Clears the counters, and the times of last use, of what an apply makes new.
+ * Clears the counters, and the times of last use, of what an apply makes new, and the flows of what it takes away.
  */
 #include "recount.h"
 
 #include <bpf/bpf.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "flow_table.h"
 
 static bool is_held(const json_t *before, json_int_t number)
 {
@@ -103,6 +106,26 @@ static void clear_counters(const struct map_set *set, const json_t *before, json
 			   json_object_get(now, "vips"), held);
 }
 
+/* Flows of servers that have left, whose numbers may be others' by now. */
+static void forget_flows(const struct map_set *set, const json_t *before, json_t *now)
+{
+	bool *gone = calloc(set->sizes.servers, sizeof(*gone)), any = false;
+	const char *name;
+	json_t *number;
+
+	json_object_foreach((json_t *)before, name, number) {
+		json_int_t old = json_integer_value(number);
+
+		if (!gone || old <= 0 || old >= set->sizes.servers ||
+		    json_equal(number, json_object_get(now, name)))
+			continue;
+		gone[old] = any = true;
+	}
+	if (any)
+		flow_table_forget_servers(set, gone);
+	free(gone);
+}
+
 void recount_before(const struct map_set *set, const json_t *before, json_t *now)
 {
 	clear_counters(set, before, now, false);
@@ -112,5 +135,6 @@ void recount_after(const struct map_set *set, const struct config *running, cons
 		   const struct plan *plan, json_t *now)
 {
 	clear_counters(set, before, now, true);
+	forget_flows(set, json_object_get(before, "servers"), json_object_get(now, "servers"));
 	clear_new_cids(set, running, before, plan);
 }
