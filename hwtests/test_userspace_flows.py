@@ -19,6 +19,7 @@ from scapy.utils import PcapWriter  # type: ignore[import]
 from hwtests.lab import Bed, Loader, Wire
 from hwtests.lab.bed import built, client4
 from hwtests.running import PORT, Service, base_config
+from hwtests.test_userspace import wait_until
 
 VIP = "203.0.113.80"
 #: Config id 7: nobody reads these.
@@ -101,3 +102,18 @@ def test_a_flow_stays_through_changes_and_restarts(bed: Bed, loader: Loader) -> 
         assert reason() == {"hash_reserved_config", "flow"}
     with Service(bed, loader, config=config):
         assert home() == found
+
+
+def test_configs_that_route_are_seen(bed: Bed, loader: Loader) -> None:
+    """Who asks whether a config can go is told of user space's packets, too."""
+    frame = bytes(Ether(src=bed.client_mac, dst=bed.lb_mac) / IP(src=client4(), dst=bed.vip4) /
+                  UDP(sport=5000, dport=PORT) / Raw(b"\x40\x07\x01" + b"seen" * 8))
+    with Service(bed, loader, config=base_config(bed, "userspace")):
+        shown, = loader.json("show", "configs")["tiers"][0]["configs"]
+        assert shown["quiet_seconds"] is None
+        with Wire(bed.client, bed.client_interface) as near, \
+                Wire(bed.servers[0].node, "eth0") as far:
+            near.send(frame)
+            assert far.receive(1, match=lambda seen: b"seen" * 8 in seen)
+        wait_until(lambda: loader.json("show", "configs")["tiers"][0]["configs"][0][
+            "quiet_seconds"] is not None, lambda: loader("show", "configs").stdout)

@@ -145,7 +145,7 @@ static void serving_free(struct serving *serving)
 	if (serving->ring_map >= 0)
 		close(serving->ring_map);
 	if (serving->tally)
-		tally_bring(serving->tally);
+		tally_bring(serving->tally, 0);
 	tracked_free(serving->tracked);
 	tally_free(serving->tally);
 	relay_free(serving->relay);
@@ -358,7 +358,7 @@ void balancer_work(struct balancer *balancer)
 		due = relay_expire(serving->relay, balancer->now);
 		if (due >= 0 && (next < 0 || due < next))
 			next = due;
-		tally_bring(serving->tally);
+		tally_bring(serving->tally, tracked_jiffies(serving->tracked));
 	}
 	set_timer(balancer, next);
 }

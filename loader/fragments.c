@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "piece.h"
+
 #define LB_MAY_PERCPU	  0
 #define LB_MAY_REDIRECT	  1
 #define LB_MAY_AES	  1
@@ -16,22 +18,6 @@
 #define LB_MAX_IP_HEADERS 65535
 #include "lb/parse.h"
 #include "lb/rewrite.h"
-
-#define IPV4_MORE	0x2000
-#define IPV4_OFFSET	0x1fff
-#define IPV6_MORE	1
-#define FRAGMENT_HEADER 8
-
-/* What of a frame's headers counts here. */
-struct piece {
-	uint32_t key[11]; /* addresses, identification, protocol and version */
-	uint32_t link, header; /* octets; header: of IP, up to the fragment's octets */
-	uint32_t fragment_at; /* IPv6: of the fragment header in the packet */
-	uint32_t next_at; /* IPv6: where the protocol behind the headers in front is named */
-	uint32_t protocol; /* of what is fragmented */
-	uint32_t from, to; /* octets of what is fragmented */
-	bool last;
-};
 
 struct stretch {
 	uint32_t from, to;
@@ -99,119 +85,6 @@ void fragments_free(struct fragments *fragments)
 	for (uint32_t i = 0; fragments && i < FRAGMENTS_DATAGRAMS; i++)
 		let_go(fragments, &fragments->datagrams[i], NULL, NULL);
 	free(fragments);
-}
-
-static bool read_ipv4(const uint8_t *ip, size_t room, struct piece *piece)
-{
-	uint32_t field, length;
-
-	if (room < LB_IPV4_LENGTH || ip[0] >> 4 != 4)
-		return false;
-	piece->header = (ip[0] & 0x0f) << 2;
-	length = lb_read16(ip + 2);
-	field = lb_read16(ip + 6);
-	if (!(field & LB_IPV4_FRAGMENT) || piece->header < LB_IPV4_LENGTH ||
-	    length < piece->header || length > room || ip[9] != LB_PROTO_UDP)
-		return false;
-	piece->protocol = ip[9];
-	piece->key[0] = lb_load32(ip + 12);
-	piece->key[1] = lb_load32(ip + 16);
-	piece->key[8] = lb_load16(ip + 4);
-	piece->key[9] = ip[9];
-	piece->key[10] = 4;
-	piece->from = (field & IPV4_OFFSET) << 3;
-	piece->to = piece->from + length - piece->header;
-	piece->last = !(field & IPV4_MORE);
-	return true;
-}
-
-/* Past the headers in front to the fragment header. */
-static bool find_fragment_header(const uint8_t *ip, uint32_t length, struct piece *piece)
-{
-	uint32_t at = LB_IPV6_LENGTH, next = ip[6], next_at = 6;
-
-	while (next != LB_PROTO_FRAGMENT) {
-		if (!lb_is_extension(next) || at + 8 > length)
-			return false;
-		if (next == LB_PROTO_ROUTING && ip[at + 3])
-			return false;
-		next_at = at;
-		at += next == LB_PROTO_AH ? (ip[at + 1] + 2u) << 2 : (ip[at + 1] + 1u) << 3;
-		next = ip[next_at];
-	}
-	piece->fragment_at = at;
-	piece->next_at = next_at;
-	return at + FRAGMENT_HEADER <= length;
-}
-
-static bool read_ipv6(const uint8_t *ip, size_t room, struct piece *piece)
-{
-	uint32_t field, length;
-
-	if (room < LB_IPV6_LENGTH || ip[0] >> 4 != 6)
-		return false;
-	length = lb_read16(ip + 4) + LB_IPV6_LENGTH;
-	if (length > room || !find_fragment_header(ip, length, piece))
-		return false;
-	piece->header = piece->fragment_at + FRAGMENT_HEADER;
-	memcpy(piece->key, ip + 8, 32);
-	piece->key[8] = lb_load32(ip + piece->fragment_at + 4);
-	piece->key[10] = 6;
-	piece->protocol = ip[piece->fragment_at];
-	field = lb_read16(ip + piece->fragment_at + 2);
-	piece->from = field & ~7u;
-	piece->to = piece->from + length - piece->header;
-	piece->last = !(field & IPV6_MORE);
-	return piece->protocol == LB_PROTO_UDP || lb_is_extension(piece->protocol);
-}
-
-static bool read_piece(const uint8_t *frame, size_t length, struct piece *piece)
-{
-	uint32_t type;
-
-	memset(piece, 0, sizeof(*piece));
-	if (length < LB_ETH_LENGTH + 8)
-		return false;
-	piece->link = LB_ETH_LENGTH + (lb_count_tags(frame, &type) << 2);
-	if (length < piece->link)
-		return false;
-	if (type == LB_CONST16(LB_ETHERTYPE_IPV4))
-		return read_ipv4(frame + piece->link, length - piece->link, piece);
-	return type == LB_CONST16(LB_ETHERTYPE_IPV6) &&
-	       read_ipv6(frame + piece->link, length - piece->link, piece);
-}
-
-/* Past the extension headers that are fragmented along with it. */
-static uint32_t find_udp(const uint8_t *ip, uint32_t at, uint32_t length, uint32_t protocol)
-{
-	while (lb_is_extension(protocol) && at + 8 <= length) {
-		uint32_t octets = protocol == LB_PROTO_AH ? (ip[at + 1] + 2u) << 2 :
-							    (ip[at + 1] + 1u) << 3;
-
-		protocol = ip[at];
-		at += octets;
-	}
-	return protocol == LB_PROTO_UDP && at + LB_UDP_LENGTH <= length ? at : 0;
-}
-
-bool fragments_place(const uint8_t *frame, size_t length, struct fragments_place *place)
-{
-	struct piece piece;
-	const uint8_t *ip;
-	uint32_t udp;
-
-	if (!read_piece(frame, length, &piece))
-		return false;
-	ip = frame + piece.link;
-	*place = (struct fragments_place){
-		.link_length = piece.link,
-		.ip_version = piece.key[10],
-		.ip_length = piece.header + piece.to - piece.from,
-		.ttl = piece.key[10] == 4 ? ip[8] : ip[7],
-	};
-	udp = piece.from ? 0 : find_udp(ip, piece.header, place->ip_length, piece.protocol);
-	place->udp_at = udp ? piece.link + udp : 0;
-	return true;
 }
 
 static struct datagram *find(struct fragments *fragments, const struct piece *piece)
@@ -316,6 +189,12 @@ static uint32_t contiguous(const struct datagram *datagram)
 	return to;
 }
 
+/* Its identification may come again for another one. */
+static bool is_complete(const struct datagram *datagram)
+{
+	return datagram->total && contiguous(datagram) == datagram->total;
+}
+
 static bool hold(struct fragments *fragments, struct datagram *datagram, const struct piece *piece,
 		 const uint8_t *frame, size_t length, fragments_take *drop, void *context)
 {
@@ -383,7 +262,7 @@ static bool make_head(struct fragments *fragments, const struct datagram *datagr
 	struct piece piece;
 	uint8_t *ip;
 
-	read_piece(first->frame, first->length, &piece);
+	piece_read(first->frame, first->length, &piece);
 	if (piece.link + piece.header + FRAGMENTS_NEEDED > FRAGMENTS_HEAD)
 		return false;
 	room = FRAGMENTS_HEAD - piece.link - piece.header;
@@ -434,7 +313,7 @@ void fragments_add(struct fragments *fragments, const uint8_t *frame, size_t len
 	enum place place;
 
 	*result = (struct fragments_result){ .verdict = FRAGMENTS_WHOLE };
-	if (!read_piece(frame, length, &piece))
+	if (!piece_read(frame, length, &piece))
 		return;
 	result->verdict = FRAGMENTS_REFUSED;
 	if (!is_sound(&piece))
@@ -453,6 +332,8 @@ void fragments_add(struct fragments *fragments, const uint8_t *frame, size_t len
 	if (datagram->state == DECIDED) {
 		result->verdict = FRAGMENTS_KNOWN;
 		result->way = datagram->way;
+		if (is_complete(datagram))
+			forget(fragments, datagram, drop, context);
 		return;
 	}
 	if (!hold(fragments, datagram, &piece, frame, length, drop, context)) {
@@ -475,6 +356,8 @@ void fragments_release(struct fragments *fragments, const struct fragments_way *
 	datagram->state = DECIDED;
 	datagram->way = *way;
 	let_go(fragments, datagram, take, context);
+	if (is_complete(datagram))
+		forget(fragments, datagram, NULL, NULL);
 }
 
 int64_t fragments_expire(struct fragments *fragments, int64_t now, fragments_take *drop,

@@ -74,13 +74,4 @@ int64_t fragments_expire(struct fragments *fragments, int64_t now, fragments_tak
 uint32_t fragments_count(const struct fragments *fragments); /* datagrams */
 size_t fragments_octets(const struct fragments *fragments);
 
-/* A fragment's own headers, for whoever sends it on. */
-struct fragments_place {
-	uint32_t link_length, ip_version, ip_length, ttl;
-	uint32_t udp_at; /* in the frame; 0: it is not the datagram's first, or cut before UDP's header ends */
-};
-
-/* False: it is no fragment. */
-bool fragments_place(const uint8_t *frame, size_t length, struct fragments_place *place);
-
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "fragments.h"
+#include "piece.h"
 #include "segments.h"
 
 #define LB_MAY_PERCPU	0
@@ -149,9 +150,9 @@ static enum lb_reason send_one(struct relay *relay, const struct decision *decis
 static bool place_fragment(const struct fragments_way *way, const uint8_t *frame, size_t length,
 			   uint8_t *udp, struct decision *decision)
 {
-	struct fragments_place place;
+	struct piece_place place;
 
-	if (!fragments_place(frame, length, &place))
+	if (!piece_place(frame, length, &place))
 		return false;
 	memset(udp, 0, LB_UDP_LENGTH);
 	memcpy(udp, &way->ports, sizeof(way->ports));

@@ -19,6 +19,7 @@ struct sums {
 
 struct tally {
 	struct sums reasons, vips, servers, cids, flows;
+	int seen; /* when each config last routed a packet */
 };
 
 static bool open_sums(struct sums *sums, int map, uint32_t n)
@@ -46,6 +47,8 @@ struct tally *tally_new(const struct map_set *set)
 {
 	struct tally *tally = calloc(1, sizeof(*tally));
 
+	if (tally)
+		tally->seen = set->cid_seen;
 	if (tally && open_sums(&tally->reasons, set->reason_stats, LB_REASON_COUNT) &&
 	    open_sums(&tally->vips, set->vip_stats, set->sizes.vips + 1) &&
 	    open_sums(&tally->servers, set->server_stats, set->sizes.servers) &&
@@ -122,8 +125,17 @@ static void bring(struct sums *sums)
 	sums->n_touched = 0;
 }
 
-void tally_bring(struct tally *tally)
+/* As lb_cid_seen() of lb/maps.h: who asks when a config can go has to know of these packets, too. */
+static void note_seen(const struct tally *tally, uint64_t jiffies)
 {
+	for (uint32_t i = 0; i < tally->cids.n_touched; i++)
+		bpf_map_update_elem(tally->seen, &tally->cids.touched[i], &jiffies, BPF_ANY);
+}
+
+void tally_bring(struct tally *tally, uint64_t jiffies)
+{
+	if (jiffies)
+		note_seen(tally, jiffies);
 	bring(&tally->reasons);
 	bring(&tally->vips);
 	bring(&tally->servers);

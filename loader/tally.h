@@ -17,7 +17,7 @@ void tally_add(struct tally *tally, const struct relay_count *count);
 void tally_flow(struct tally *tally, enum lb_flow_counter counter);
 /* Packets whose octets nobody knows. */
 void tally_lost(struct tally *tally, uint64_t packets);
-/* What was added since the last time. */
-void tally_bring(struct tally *tally);
+/* What was added since the last time. jiffies: of now, for the configs that routed packets; 0: not known. */
+void tally_bring(struct tally *tally, uint64_t jiffies);
 
 #endif

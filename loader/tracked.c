@@ -125,12 +125,18 @@ void tracked_set_clock(struct tracked *tracked)
 	tracked->tick_ns = 1000000000LL / (int64_t)clock_ticks(1);
 }
 
+uint64_t tracked_jiffies(const struct tracked *tracked)
+{
+	return tracked->tick_ns ?
+		       tracked->jiffies + (uint64_t)((now_ns() - tracked->ns) / tracked->tick_ns) :
+		       0;
+}
+
 const struct flows *tracked_turn(struct tracked *tracked, const struct lb_setting *setting)
 {
 	if (!tracked->tick_ns)
 		return NULL;
 	tracked->flows.setting = setting;
-	tracked->flows.now = (uint32_t)(tracked->jiffies +
-					(uint64_t)((now_ns() - tracked->ns) / tracked->tick_ns));
+	tracked->flows.now = (uint32_t)tracked_jiffies(tracked);
 	return &tracked->flows;
 }

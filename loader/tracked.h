@@ -19,6 +19,8 @@ struct tracked *tracked_new(const struct map_set *set, struct tally *tally, bool
 void tracked_free(struct tracked *tracked);
 /* The kernel's clock once more: from time to time, for the two drift apart. */
 void tracked_set_clock(struct tracked *tracked);
+/* The kernel's jiffies now; 0: its clock cannot be read. */
+uint64_t tracked_jiffies(const struct tracked *tracked);
 /* For the packets of this turn. NULL: the kernel's clock cannot be read, so nothing is remembered. */
 const struct flows *tracked_turn(struct tracked *tracked, const struct lb_setting *setting);
 

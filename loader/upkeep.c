@@ -219,6 +219,24 @@ static int apply_one(struct upkeep *upkeep, const struct upkeep_interface *site,
 	return error;
 }
 
+/* The host tier has got other maps than those that the tier below it shared with it. */
+static bool is_apart(const char *interface)
+{
+	struct attachment *list;
+	struct reason ignored = {};
+	bool host = false, apart = false;
+	size_t n;
+
+	if (attach_list(interface, &list, &n, &ignored))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		host |= list[i].tier == TIER_DRIVER || list[i].tier == TIER_GENERIC;
+		apart |= list[i].tier == TIER_USERSPACE && !list[i].shares;
+	}
+	attach_list_free(list, n);
+	return host && apart;
+}
+
 static void update_one(struct upkeep *upkeep, struct upkeep_interface *site)
 {
 	uint32_t ifindex = if_nametoindex(site->wanted.name);
@@ -232,7 +250,7 @@ static void update_one(struct upkeep *upkeep, struct upkeep_interface *site)
 		site->ifindex = 0;
 		return;
 	}
-	if (ifindex != site->ifindex) {
+	if (ifindex != site->ifindex || is_apart(site->wanted.name)) {
 		error = attach_one(upkeep, site, &reason);
 	} else {
 		error = apply_one(upkeep, site, upkeep->config, false, &reason);

@@ -3,7 +3,7 @@
  * Fragments in every order, with holes, overlaps and garbage: what is held, what is decided, what is bounded;
  * datagrams that come apart, and checksums.
  *
- * Links: fragments.c segments.c
+ * Links: fragments.c piece.c segments.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "fragments.h"
+#include "piece.h"
 #include "segments.h"
 
 #define LINK	 14
@@ -157,6 +158,8 @@ static void test_every_order(void **state)
 			assert_int_equal(out.taken + known, PIECES);
 			assert_int_equal(out.dropped, 0);
 			assert_int_equal(fragments_octets(fragments), 0);
+			/* And the identification is free for another one. */
+			assert_int_equal(fragments_count(fragments), 0);
 			fragments_free(fragments);
 		}
 }
@@ -314,7 +317,7 @@ static void test_garbage(void **state)
 		size_t n = make(frame, rand_r(&seed) % 512, from, to, 400);
 		uint8_t *exact;
 		struct fragments_result result;
-		struct fragments_place place;
+		struct piece_place place;
 		struct segments segments;
 
 		for (uint32_t j = rand_r(&seed) % 4; j; j--)
@@ -327,7 +330,7 @@ static void test_garbage(void **state)
 		verdicts[result.verdict]++;
 		if (result.verdict == FRAGMENTS_READY)
 			fragments_release(fragments, &some_way, take, &out);
-		fragments_place(exact, n, &place);
+		piece_place(exact, n, &place);
 		segments_begin(&segments, exact, n, rand_r(&seed) % 100);
 		while (segments_next(&segments, out_frame))
 			assert_true(segments.n < 1000);
