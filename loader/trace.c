@@ -130,10 +130,13 @@ static int watch_moved(struct watch *watch, bool percpu)
 /* More flows than anybody traces: memory for as many as run would be got and given back each time. */
 #define TRACE_FLOWS 4096
 
-static struct plan_sizes private_sizes(const struct config *config)
+static struct plan_sizes private_sizes(const struct config *config, enum tier tier)
 {
 	struct plan_sizes sizes = plan_sizes(&config->limits, config->rows);
 
+	/* It is by them that a plan knows a card, which has no room for all modes. */
+	if (tier != TIER_OFFLOAD)
+		sizes.known_cids = 0;
 	if (sizes.flows > TRACE_FLOWS)
 		sizes.flows = TRACE_FLOWS;
 	return sizes;
@@ -225,7 +228,7 @@ static int open_tier(struct trace *trace, enum tier tier, const struct plan_size
 int trace_open(enum tier tier, const struct config *config, uint32_t ifindex, struct trace **result,
 	       struct reason *reason)
 {
-	struct plan_sizes sizes = private_sizes(config);
+	struct plan_sizes sizes = private_sizes(config, tier);
 	struct trace *trace = calloc(1, sizeof(*trace));
 	struct plan_hop *hops = NULL;
 	int err;

@@ -59,8 +59,14 @@ class Stats:
 
     @property
     def hashed(self) -> int:
-        """Packets that the 4-tuple decided."""
-        return sum(n for reason, n in self.reasons.items() if reason.startswith("hash_"))
+        """Packets that the 4-tuple decided, now or when its flow began."""
+        return sum(n for reason, n in self.reasons.items()
+                   if reason.startswith("hash_") or reason == "flow")
+
+    @property
+    def datagrams(self) -> int:
+        """What of it servers see: ICMP is for their hosts."""
+        return self.forwarded - self.reasons["icmp"]
 
 
 #: Reasons that nothing in these tests may give rise to: each would be a packet that the balancer
@@ -110,7 +116,8 @@ class Account:
 def check_sums(stats: Stats) -> None:
     """Every packet has one reason; what is for a VIP has a VIP, what is forwarded a server."""
     assert stats.total == sum(stats.reasons.values())
-    assert stats.forwarded == sum(stats.servers.values()) == stats.reasons["cid"] + stats.hashed
+    assert stats.forwarded == sum(stats.servers.values()) == stats.hashed + sum(
+        stats.reasons[name] for name in ("cid", "flow_cid", "icmp"))
     assert stats.reasons["cid"] == sum(stats.configs.values())
     assert stats.forwarded == sum(stats.vips.values()) - sum(
         stats.reasons[name] for name in ("no_server", "no_next_hop", "ttl_expired", "no_headroom",

@@ -7,13 +7,13 @@ import itertools
 import os
 import zlib
 from contextlib import ExitStack
-from typing import Iterator
+from typing import Iterator, Mapping, Sequence
 
 import pytest
 
 from hwtests.lab.bed import FAMILIES, Family
 
-from .site import MODES, TIERS, Layout, Setup, Site, open_site
+from .site import MODES, TIERS, Layout, Mode, Setup, Site, Tier, open_site
 
 #: All shapes of connection IDs come round: shortest and longest, with and without their length.
 LAYOUTS = (Layout(0, 2, 4), Layout(1, 8, 8), Layout(2, 3, 8, length=False), Layout(3, 15, 4),
@@ -32,34 +32,41 @@ SINGLE_PASS, THREE, FOUR = (Layout(1, 8, 8, key=KEY), Layout(2, 3, 5, length=Fal
 KEYED_SETUPS = [
     Setup("driver", "ipip", False, SINGLE_PASS), Setup("driver", "l2dsr", True, THREE),
     Setup("driver", "ipip", True, FOUR), Setup("generic", "l2dsr", True, SINGLE_PASS),
-    Setup("generic", "ipip", False, FOUR),
+    Setup("generic", "ipip", False, FOUR), Setup("userspace", "ipip", True, THREE),
 ]
 
 
-def spread(test: str) -> list[tuple[Setup, Family]]:
+def spread(test: str, tiers: Sequence[Tier], modes: Sequence[Mode]
+           ) -> list[tuple[Setup, Family]]:
     """Sites and families of a test: every tier with every mode once, and every pair of tier, mode,
     link and family somewhere. Tests begin at different places, so that together they meet all."""
     turn = zlib.crc32(test.encode())
     found = []
-    for (t, tier), (m, mode) in itertools.product(enumerate(TIERS), enumerate(MODES)):
+    for (t, tier), (m, mode) in itertools.product(enumerate(tiers), enumerate(modes)):
         one_link, family = (t + m + turn) % 2 == 1, FAMILIES[(t + m // 2 + turn // 2) % 2]
         found.append((SETUPS[tier, mode, one_link], family))
     return found
 
 
-def places(test: str, keyed: bool, everywhere: bool) -> list[tuple[Setup, Family]]:
+def places(test: str, marks: Mapping[str, pytest.Mark]) -> list[tuple[Setup, Family]]:
     """The sites and families of a test with these markers."""
-    if everywhere:
+    if "everywhere" in marks:
         return list(itertools.product(SETUPS.values(), FAMILIES))
     turn = zlib.crc32(test.encode())
-    more = [(setup, FAMILIES[(number + turn) % 2]) for number, setup in enumerate(KEYED_SETUPS)]
-    return spread(test) + (more if keyed else [])
+    found = spread(test, marks["tiers"].args if "tiers" in marks else TIERS,
+                   marks["modes"].args if "modes" in marks else MODES)
+    if "keyed" in marks:
+        found += [(setup, FAMILIES[(number + turn) % 2])
+                  for number, setup in enumerate(KEYED_SETUPS)]
+    return found
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """This folder's own markers."""
     config.addinivalue_line("markers", "keyed: runs with encrypted connection IDs too")
     config.addinivalue_line("markers", "everywhere: runs at every site there is, in both families")
+    config.addinivalue_line("markers", "modes(*names): runs with these modes alone")
+    config.addinivalue_line("markers", "tiers(*names): runs in these tiers alone")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -71,9 +78,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(name, FAMILIES, ids=[f"{name}-v{choice}" for choice in FAMILIES])
         return
     names.insert(0, "shared_site")
-    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    marks = {mark.name: mark for mark in metafunc.definition.iter_markers()}
     params = []
-    for setup, family in places(metafunc.definition.name, "keyed" in marks, "everywhere" in marks):
+    for setup, family in places(metafunc.definition.name, marks):
         # With nat there is no outer header.
         outers = FAMILIES if "outer" in names and setup.mode != "nat" else (family,)
         for outer in outers:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import signal
 from collections import Counter
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, Iterator, Literal, Mapping, Sequence
 
 from hwtests.lab import (Bed, Certificate, CidConfig, Family, GtlsResult, Host, Loader, Process,
-                         QuicServer, QuicServers)
+                         QuicServer, QuicServers, gtlsserver)
 from hwtests.lab.bed import FAMILIES, NAT_PORT, Plan
 from hwtests.lab.routed import RoutedBed
 from hwtests.lab.servers import Event
@@ -26,9 +27,9 @@ from hwtests.oracle import quic_lb
 
 from .account import NEVER, Account, Stats, check_sums
 
-Tier = Literal["driver", "generic"]
+Tier = Literal["driver", "generic", "userspace"]
 Mode = Literal["ipip", "l2dsr", "gue", "nat"]
-TIERS: tuple[Tier, ...] = ("driver", "generic")
+TIERS: tuple[Tier, ...] = ("driver", "generic", "userspace")
 MODES: tuple[Mode, ...] = ("ipip", "gue", "l2dsr", "nat")
 #: Modes that need somebody at the server who takes outer headers off.
 TUNNELS: tuple[Mode, ...] = ("ipip", "gue")
@@ -150,6 +151,8 @@ class Site:
             self.balancers.append(Balancer(Loader(bed, node=bed.lb2), [bed.lb2_interface]))
         self.servers: QuicServers | None = None
         self._applied: dict[str, Any] | None = None
+        self._services: list[Process] = []
+        self._limits: dict[str, int] = {}
         self._starts = 0
 
     # ---- the balancers
@@ -181,11 +184,11 @@ class Site:
             return entry
         return {
             "version": 1,
-            "interfaces": [{"name": name} for balancer in self.balancers
-                           for name in balancer.interfaces],
+            "interfaces": self._interfaces(self.balancers[0]),
             "cid_configs": [layout.entry(self.bed.dir)],
             "forwarding": {"mode": self.setup.mode},
             "fallback": {"rows": 1024},
+            **({"limits": self._limits} if self._limits else {}),
             "pools": [{"name": pool, "servers": [server(host, family if nat else outer)
                                                  for host in self.bed.servers
                                                  if host.name in servers]}
@@ -193,6 +196,10 @@ class Site:
             "vips": [{"name": f"v{family}", "address": self.bed.vip(family),
                       "port": self.bed.port, "pool": pools[family]} for family in FAMILIES],
             **more}
+
+    def _interfaces(self, balancer: Balancer) -> list[dict[str, Any]]:
+        """What differs from one balancer's file to another's."""
+        return [{"name": name, "tier": self.setup.tier} for name in balancer.interfaces]
 
     def file(self, config: Mapping[str, Any]) -> Path:
         """The file with this configuration, for the loader's -c."""
@@ -209,19 +216,42 @@ class Site:
                 assert done["schema"] == "shunt/apply/1", done
             self._applied = config
 
-    def attach(self, tier: Tier, **same: Any) -> None:
-        """Put the balancers on their interfaces, with config(**same), or that of before."""
-        config = self.config(**same) if same or self._applied is None else self._applied
+    def attach(self, tier: Tier, config: Mapping[str, Any] | None = None) -> None:
+        """Put the balancers on their interfaces, with a configuration or that of before."""
+        config = dict(config or self._applied or self.config())
         for balancer in self.balancers:
             for interface in balancer.interfaces:
                 balancer.loader("attach", interface, "-t", tier, "-c", self.file(config))
+            if tier == "userspace":
+                own = {**config, "interfaces": self._interfaces(balancer)}
+                file = self.file(own) if balancer is self.balancers[0] else (
+                    self.loader.write_config(own, self.bed.dir / "second.yaml"))
+                self._services.append(balancer.loader.start("run", "-c", file))
         self._applied = config
 
     def detach(self) -> None:
         """Take them off."""
+        while self._services:
+            self._services.pop().close()
         for balancer in self.balancers:
             for interface in balancer.interfaces:
                 balancer.loader("detach", interface)
+
+    @contextlib.contextmanager
+    def limited(self, **limits: int) -> Iterator[None]:
+        """The balancers with other limits, which count when they are attached."""
+        if limits:
+            self._attach_again(limits)
+        try:
+            yield
+        finally:
+            if limits:
+                self._attach_again({})
+
+    def _attach_again(self, limits: dict[str, int]) -> None:
+        self._limits = limits
+        self.detach()
+        self.attach(self.setup.tier, self.config())
 
     def stats(self) -> Stats:
         """The balancers' counters now."""
@@ -258,6 +288,24 @@ class Site:
             yield
         finally:
             self._start()
+
+    @contextlib.contextmanager
+    def unmodified(self, *options: str, size: int) -> Iterator[dict[str, Process]]:
+        """ngtcp2's own server on every host, as it comes: its connection IDs mean nothing to a
+        balancer. It serves one file of this size."""
+        root = self.bed.dir / "www"
+        root.mkdir(exist_ok=True)
+        (root / "index.html").write_text("x" * size)
+        servers: dict[str, Process] = {}
+        with self.nobody():
+            try:
+                for host in self.bed.servers:
+                    servers[host.name] = gtlsserver(self.bed, host, self.certificate, root=root,
+                                                    options=options)
+                yield servers
+            finally:
+                for server in servers.values():
+                    server.close()
 
     def _start(self, cids: Sequence[CidConfig] | None = None, retry: bool = False) -> QuicServers:
         # Each start has logs of its own: a server empties the file it finds.
@@ -307,12 +355,12 @@ class Site:
         assert {name: account.balancer.reasons[name] for name in NEVER} == dict.fromkeys(NEVER, 0)
         for name, seen in account.seen.items():
             assert (seen["foreign"], seen["dropped"]) == (0, 0), f"{name}: {self.strays(account)}"
-        if not account.lost:
+        if not account.lost and not account.balancer.reasons["icmp"]:
             told = Counter({name: 0 for name in account.seen})
             for name, packets in account.balancer.servers.items():
                 told[name.rpartition("/")[2]] += packets
             assert told == {name: seen["packets"] for name, seen in account.seen.items()}
-        assert account.balancer.forwarded - account.lost == sum(
+        assert account.balancer.datagrams - account.lost == sum(
             seen["packets"] for seen in account.seen.values())
         if cid:
             assert account.cid_routed > 0
@@ -326,7 +374,7 @@ class Site:
             account.seen = {s.name: Counter(s.counters()) - account.counters[s.name]
                             for s in account.servers}
             arrived = sum(seen["packets"] for seen in account.seen.values())
-            if arrived == account.balancer.forwarded - account.lost or deadline.passed():
+            if arrived == account.balancer.datagrams - account.lost or deadline.passed():
                 return
 
     @staticmethod
@@ -352,6 +400,12 @@ def open_site(setup: Setup) -> Iterator[Site]:
             yield site
         finally:
             site._stop()
+
+
+def received(server: Process) -> int:
+    """How many datagrams an unmodified server has had."""
+    return len(re.findall("^Received packet:", server.stderr.read_text(errors="replace"),
+                          re.MULTILINE))
 
 
 @contextlib.contextmanager

@@ -78,10 +78,9 @@ class Rotation:
 
     def begin(self) -> None:
         """With the old config alone; attached anew, for the configs of the test before count on."""
-        site, interface = self.site, self.site.bed.lb_interface
+        site = self.site
         site.detach()
-        site.loader("attach", interface, "-t", site.setup.tier,
-                    "-c", site.file(self.config((self.turn.old, "active"))))
+        site.attach(site.setup.tier, self.config((self.turn.old, "active")))
         for host in site.bed.servers:
             self.tell(host.index, (self.turn.old, "active"))
 

@@ -63,6 +63,21 @@ class RoutedBed(Bed):
         self.router.ip(f"route replace 10.1.0.0/24 dev {back} mtu lock {mtu}",
                        f"route replace fd00:1::/64 dev {back} metric 256 mtu lock {mtu}")
 
+    def fragment(self, mtu: int) -> None:
+        """The router sends IPv4 packets for the VIP in pieces of no more than this, though their
+        senders did not want it, and so gave all of them one identification (RFC 6864)."""
+        _, uplink = self.router_interfaces
+        self.router.run(["nft", "-f", "-"], input=f"""
+table ip pieces {{
+    chain in {{
+        type filter hook prerouting priority 0
+        ip daddr {self.vip4} ip frag-off set 0 ip id set numgen inc mod 65536
+    }}
+}}
+""")
+        self.router.ip(f"route replace {self.vip4} via {self.uplink4.format(2)} dev {uplink} "
+                       f"mtu lock {mtu}")
+
     def believed_mtu(self, node: Node, family: Family) -> int | None:
         """What a server's host has been told of the way to the client."""
         to = client4() if family == 4 else client6()
