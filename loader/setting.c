@@ -7,20 +7,22 @@
 #include "clock.h"
 #include "sync.h"
 
-/* flow_recent_map's unit is an eighth of the shorter time or less, and the longer one far from half its range. */
-#define UNITS_AT_LEAST 8
-#define UNITS_AT_MOST  8192
+/*
+ * The longer time in units of flow_recent_map: as few as tell a handshake's from it, for each more makes what is
+ * long over seem to last more often.
+ */
+#define UNITS_AT_MOST 32
 
 static uint32_t larger(uint32_t a, uint32_t b)
 {
 	return a > b ? a : b;
 }
 
-static uint32_t unit_shift(uint32_t shorter, uint32_t longer)
+static uint32_t unit_shift(uint32_t longer)
 {
 	uint32_t shift = 0;
 
-	while (shorter >> (shift + 1) >= UNITS_AT_LEAST || longer >> shift > UNITS_AT_MOST)
+	while (longer >> shift > UNITS_AT_MOST)
 		shift++;
 	return shift;
 }
@@ -67,10 +69,7 @@ struct lb_setting setting_of(const struct plan *plan, const struct plan_sizes *s
 	if (plan->config->limits.flows)
 		setting.flow_mask =
 			map_set_entries(LB_MAP_FLOW_RECENT, sizes) * LB_RECENT_TIMES - 1;
-	setting.recent_shift = unit_shift(setting.handshake_ticks < longer ?
-						  setting.handshake_ticks :
-						  setting.established_ticks,
-					  longer);
+	setting.recent_shift = unit_shift(longer);
 	setting.recent_life = (longer >> setting.recent_shift) + 1;
 	setting.recent_since = recent_since(&setting, before);
 	return setting;

@@ -338,9 +338,9 @@ struct lb_flow {
  * is over there is none, and conn_track need not be asked: that is what keeps a flood of new flows from
  * costing a look-up each. A flow has two times in its entry, as in a Bloom filter.
  */
-#define LB_RECENT_TIMES 32
+#define LB_RECENT_TIMES 64
 struct lb_recent {
-	__u16 until[LB_RECENT_TIMES]; /* jiffies >> setting's recent_shift; 0: none ever */
+	__u8 until[LB_RECENT_TIMES]; /* jiffies >> setting's recent_shift; 0: none ever */
 };
 
 /* flow_budget_map[VIP number], 0: of all; one a CPU. */

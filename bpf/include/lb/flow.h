@@ -182,11 +182,12 @@ static LB_INLINE int lb_flow_expired(const struct lb_flow *flow, const struct lb
 }
 
 /*
- * flow_recent_map tells until when. What it says of a time; never 0, which says that nothing was met.
+ * flow_recent_map tells until when. What it says of a time; never 0, which says that nothing was met. An octet
+ * comes round: what is long over seems to last for a while again, which costs a look-up and nothing else.
  */
 static LB_INLINE __u32 lb_recent_time(const struct lb_setting *setting, __u32 ticks)
 {
-	__u32 time = ticks >> setting->recent_shift & 0xffff;
+	__u32 time = ticks >> setting->recent_shift & 0xff;
 
 	return time ? time : 1;
 }
@@ -202,13 +203,13 @@ static LB_INLINE int lb_recent_counts(const struct lb_setting *setting, __u32 no
 
 /* Of a hash: which entry of flow_recent_map, and the two times in it. The row is of other bits. */
 #define LB_RECENT_INDEX(hash, mask) ((__u32)((hash) >> 40) & (mask) / LB_RECENT_TIMES)
-#define LB_RECENT_FIRST(hash)	    ((__u32)((hash) >> 35) & (LB_RECENT_TIMES - 1))
-#define LB_RECENT_SECOND(hash)	    ((__u32)((hash) >> 30) & (LB_RECENT_TIMES - 1))
+#define LB_RECENT_FIRST(hash)	    ((__u32)((hash) >> 34) & (LB_RECENT_TIMES - 1))
+#define LB_RECENT_SECOND(hash)	    ((__u32)((hash) >> 28) & (LB_RECENT_TIMES - 1))
 
 /* time: lb_recent_time() of now; life: of the setting. */
 static LB_INLINE int lb_recent_lasts(__u32 until, __u32 time, __u32 life)
 {
-	return until && ((until - time) & 0xffff) <= life;
+	return until && ((until - time) & 0xff) <= life;
 }
 
 /* Whether a flow of this hash may be there and not be expired. */
@@ -220,10 +221,10 @@ static LB_INLINE int lb_recent_met(const struct lb_recent *recent, __u64 hash, _
 }
 
 /* Another flow's time stays if it is the later one. Two CPUs may cross here: lb_flow_add() heals that. */
-static LB_INLINE void lb_recent_meet(__u16 *until, __u32 wanted, __u32 time, __u32 life)
+static LB_INLINE void lb_recent_meet(__u8 *until, __u32 wanted, __u32 time, __u32 life)
 {
-	if (!lb_recent_lasts(*until, time, life) || ((wanted - *until) & 0xffff) - 1 < life)
-		*until = (__u16)wanted;
+	if (!lb_recent_lasts(*until, time, life) || ((wanted - *until) & 0xff) - 1 < life)
+		*until = (__u8)wanted;
 }
 
 #endif
