@@ -12,7 +12,7 @@ from .flows import Tracking
 from .model import Model
 from .plan import BASE, Table, Tier
 
-TIMES = 32
+TIMES = 64
 _LONG_CID, _ESTABLISHED = 1, 2
 #: Long ago, for whoever has not been up for months.
 _SINCE = 1 << 31
@@ -36,7 +36,7 @@ class TrackedTier(Tier):
     def __init__(self, path: Path, model: Model, tracking: Tracking) -> None:
         self._tracking = tracking
         entries = 1
-        while entries * TIMES < 4 * tracking.flows:
+        while entries * TIMES < 2 * tracking.flows:
             entries *= 2
         self._times = entries * TIMES
         super().__init__(path, model, {"conn_track": tracking.flows, "flow_recent_map": entries,
@@ -45,8 +45,8 @@ class TrackedTier(Tier):
     def _setting_words(self, addresses: Table) -> list[int]:
         words = super()._setting_words(addresses)
         tracking = self._tracking
-        shift = max(0, tracking.handshake.bit_length() - 4)
         longest = max(tracking.handshake, tracking.idle)
+        shift = max(0, longest.bit_length() - 5)
         words[4:9] = [self._times - 1, tracking.budget, tracking.share, tracking.handshake,
                       tracking.idle]
         words[11:17] = [tracking.second, shift, (longest >> shift) + 1, _SINCE,
@@ -89,9 +89,9 @@ class TrackedTier(Tier):
             self.program.update("conn_track", key, struct.pack("<8I", *words))
         shift = self._setting_words(Table([]))[12]
         for key, value in self.program.items("flow_recent_map").items():
-            times = [(time - (ticks >> shift)) % 2**16 or 1 if time else 0
-                     for time in struct.unpack("<32H", value)]
-            self.program.update("flow_recent_map", key, struct.pack("<32H", *times))
+            times = [(time - (ticks >> shift)) % 2**8 or 1 if time else 0
+                     for time in struct.unpack("<64B", value)]
+            self.program.update("flow_recent_map", key, struct.pack("<64B", *times))
         for key, value in self.program.items("flow_budget_map").items():
             words = list(struct.unpack(f"<{len(value) // 4}I", value))
             words[0::4] = [(word - ticks) % 2**32 for word in words[0::4]]
