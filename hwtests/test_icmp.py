@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""ICMP and size: errors for VIPs and where they go, and what is said of packets that are too long.
+"""ICMP errors for VIPs: which server they reach, and what the host keeps.
 
 Frames go through the real objects of both host tiers by ``loader trace``; what must come out is
 made anew by ``oracle/icmp.py``.
@@ -7,141 +7,21 @@ made anew by ``oracle/icmp.py``.
 
 from __future__ import annotations
 
-import functools
-import json
-import subprocess
-import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Iterator
 
-import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment  # type: ignore[import]
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6, IPv6ExtHdrFragment  # type: ignore[import]
-from scapy.layers.l2 import Dot1Q, Ether  # type: ignore[import]
+from scapy.layers.l2 import Ether  # type: ignore[import]
 from scapy.packet import Raw  # type: ignore[import]
-from scapy.utils import PcapReader, PcapWriter  # type: ignore[import]
 
+from hwtests.icmp_site import (CLIENT, CLIENT_CID, LAYOUTS, POOLS, PORT, SERVERS, SOURCE4, SOURCE6,
+                               TIERS, Outcome, config, every_tier, long_header, model, pool_name,
+                               row_server, server_id, server_of, short_header, sites, trace, vip)
 from hwtests.lab.bed import built
-from hwtests.oracle.icmp import LINK, Error, Sent, delivered, framed, too_big_answer
-from hwtests.oracle.keys import with_keys
-from hwtests.oracle.model import Model, Server
+from hwtests.oracle.icmp import LINK, Error, Sent, delivered, framed
+from hwtests.oracle.model import Server
 from hwtests.oracle.plan import Tier
-from hwtests.oracle.quic_lb import CidConfig
-
-TIERS = ("driver", "generic")
-every_tier = pytest.mark.parametrize(
-    "tier", [pytest.param(tier, marks=getattr(pytest.mark, tier)) for tier in TIERS])
-
-SOURCE4, SOURCE6 = "192.0.2.10", "2001:db8::10"
-CLIENT = {4: "192.0.2.77", 6: "2001:db8:77::77"}
-CLIENT_CID = b"\xc1\xc2\xc3\xc4\xc5"
-PORT, SERVER_PORT = 443, 8443
-LAYOUTS = {0: CidConfig(0, 3, 4), 1: CidConfig(1, 8, 8, bytes(range(16))),
-           2: CidConfig(2, 4, 5, bytes(range(16, 32)))}
-#: Mode, and the family of its servers.
-POOLS = (("ipip", 4), ("ipip", 6), ("gue", 4), ("gue", 6), ("l2dsr", 4), ("nat", 4), ("nat", 6))
-SERVERS = 3
-#: Of what a mode puts in front.
-OUTER = {("ipip", 4): 20, ("ipip", 6): 40, ("gue", 4): 32, ("gue", 6): 52}
-
-
-def pool_name(mode: str, family: int) -> str:
-    """A pool's, and its VIPs' with the version behind."""
-    return f"{mode}{family}"
-
-
-def vip(number: int, version: int) -> str:
-    """The address of a pool's VIP."""
-    return f"203.0.113.{100 + number}" if version == 4 else f"2001:db8:80::{100 + number}"
-
-
-def versions(mode: str, family: int) -> tuple[int, ...]:
-    """Of the VIPs that a pool may have."""
-    return (family,) if mode == "nat" else (4, 6)
-
-
-def server_id(config: int, pool: int, server: int) -> bytes:
-    """Each server has one in each config."""
-    return bytes((pool + 1, server + 1)).rjust(LAYOUTS[config].server_id_length, b"\x11")
-
-
-def config(**forwarding: Any) -> dict[str, Any]:
-    """A pool for each mode and family, each with a VIP of each family that it can have."""
-    def server(number: int, pool: int, mode: str, family: int) -> dict[str, Any]:
-        last = 10 * pool + number + 1
-        entry: dict[str, Any] = {
-            "name": f"{pool_name(mode, family)}-{number}", "mode": mode,
-            "address": f"198.51.100.{last}" if family == 4 else f"2001:db8:1::{last}",
-            "server_ids": [{"config": config, "id": server_id(config, pool, number).hex()}
-                           for config in LAYOUTS]}
-        if mode == "nat" and number:
-            entry["port"] = SERVER_PORT
-        return entry
-    return {
-        "version": 1,
-        "cid_configs": [{"id": number, "server_id_length": layout.server_id_length,
-                         "nonce_length": layout.nonce_length,
-                         **({"key_file": layout.key.hex()} if layout.key else {})}
-                        for number, layout in LAYOUTS.items()],
-        "forwarding": {"source_v4": SOURCE4, "source_v6": SOURCE6, **forwarding},
-        "fallback": {"rows": 512},
-        "pools": [{"name": pool_name(mode, family),
-                   "servers": [server(number, pool, mode, family) for number in range(SERVERS)]}
-                  for pool, (mode, family) in enumerate(POOLS)],
-        "vips": [{"name": f"{pool_name(mode, family)}-v{version}", "address": vip(pool, version),
-                  "port": PORT, "pool": pool_name(mode, family)}
-                 for pool, (mode, family) in enumerate(POOLS)
-                 for version in versions(mode, family)]}
-
-
-def long_header(scid: bytes, rest: int = 600) -> bytes:
-    """A server's packet to a client."""
-    return (b"\xc3\0\0\0\1" + bytes((len(CLIENT_CID),)) + CLIENT_CID + bytes((len(scid),)) + scid
-            + b"\x5a" * rest)
-
-
-def short_header(rest: int = 1200) -> bytes:
-    """Names the client's connection ID, whose length only the client knows."""
-    return b"\x43" + CLIENT_CID + b"\x5a" * rest
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What ``loader trace`` says of a frame."""
-
-    verdict: str
-    reason: str
-    vip: str | None
-    server: str | None
-    frame: bytes
-
-
-def trace(told: dict[str, Any], tier: str, frames: list[bytes], *prefix: str) -> list[Outcome]:
-    """Frames through a tier's program."""
-    with tempfile.TemporaryDirectory() as name:
-        place = Path(name)
-        (place / "shunt.yaml").write_text(json.dumps(with_keys(told, place)))
-        with PcapWriter(str(place / "in.pcap"), linktype=1) as writer:
-            for frame in frames:
-                writer.write(frame)
-        done = subprocess.run(
-            [*prefix, built("loader"), "trace", "-t", tier, "-c", place / "shunt.yaml",
-             "--pcap", place / "in.pcap", "--out", place / "out.pcap", "--json"],
-            capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stdout[:2000] + done.stderr
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
-        with PcapReader(str(place / "out.pcap")) as reader:
-            out = [reader._read_packet()[0] for _ in lines]
-    assert len(lines) == len(frames)
-    return [Outcome(line["verdict"], line["reason"], line["vip"], line["server"], frame)
-            for line, frame in zip(lines, out)]
-
-
-@functools.cache
-def model() -> Model:
-    """The oracle's, for rows and numbers."""
-    return Model(config())
 
 
 @dataclass(frozen=True)
@@ -166,16 +46,6 @@ def check(wanted: list[Wanted], got: list[Outcome]) -> None:
             f"{want.name}\n{Ether(expected).show(dump=True)}\n{Ether(have.frame).show(dump=True)}")
 
 
-def row_server(pool: int, version: int, client_port: int) -> Server:
-    """Where packets of the client go that no connection ID decides."""
-    mode, family = POOLS[pool]
-    frame = framed(bytes((IP if version == 4 else IPv6)(src=CLIENT[version], dst=vip(pool, version))
-                         / UDP(sport=client_port, dport=PORT) / Raw(b"\xff")))
-    decision = model().route(frame)
-    assert decision.reason == "hash_no_dcid" or decision.server
-    return model().servers[pool_name(mode, family), str(decision.server)]
-
-
 def expect(name: str, pool: int, error: Error, server: Server) -> Wanted:
     """The error, at this server."""
     mode, family = POOLS[pool]
@@ -184,19 +54,6 @@ def expect(name: str, pool: int, error: Error, server: Server) -> Wanted:
     return Wanted(name, error.frame(), "icmp", f"{label}-v{error.about.version}", server.name,
                   delivered(error, mode, server.address, port, server.mac.hex(":"),
                             SOURCE4, SOURCE6))
-
-
-def sites() -> Iterator[tuple[int, int]]:
-    """Each pool and version."""
-    for pool, (mode, family) in enumerate(POOLS):
-        for version in versions(mode, family):
-            yield pool, version
-
-
-def server_of(pool: int, number: int) -> Server:
-    """By its position."""
-    label = pool_name(*POOLS[pool])
-    return model().servers[label, f"{label}-{number}"]
 
 
 def too_big(sent: Sent, mtu: int, **more: Any) -> Error:
@@ -353,80 +210,26 @@ def test_every_truncation(tier: str) -> None:
         check(wanted, trace(config(), tier, [want.frame for want in wanted]))
 
 
-# What does not fit.
-
-MTU = 1400
-
-
-def datagram(pool: int, version: int, length: int, tags: Any = None, **fields: Any) -> bytes:
-    """A client's packet of that many octets to a VIP."""
-    own: dict[str, Any] = {"flags": "DF", "ttl": 60} if version == 4 else {"hlim": 60}
-    ip = (IP if version == 4 else IPv6)(**{"src": CLIENT[version], "dst": vip(pool, version),
-                                           **own, **fields})
-    link = LINK / tags if tags is not None else LINK.copy()
-    udp = UDP(sport=9000, dport=PORT)
-    payload = b"\x40" + b"\xff" * (length - len(ip / udp) - 1)  # config id 7
-    return bytes(link / ip / udp / Raw(payload))
-
-
-def lengths() -> Iterator[tuple[bytes, bytes | None]]:
-    """The longest packet that fits and the shortest that does not, with tags and options; and the
-    answers."""
-    for pool, version in sites():
-        room = MTU - OUTER.get(POOLS[pool], 0)
-        for tags in (None, Dot1Q(vlan=5), Dot1Q(vlan=5) / Dot1Q(vlan=6)):
-            yield datagram(pool, version, room, tags), None
-            for length in (room + 1, room + 700):
-                frame = datagram(pool, version, length, tags)
-                yield frame, too_big_answer(frame, room)
-    frame = datagram(0, 4, MTU, options=[Raw(b"\x94\x04\0\0" * 10)])
-    yield frame, too_big_answer(frame, MTU - 20)
-
-
 @every_tier
-def test_sender_is_told_what_fits(tier: str) -> None:
-    cases = list(lengths())
-    for (frame, answer), got in zip(cases, trace(config(server_mtu=MTU), tier,
-                                                 [frame for frame, _ in cases])):
-        assert got.verdict == "XDP_TX" and got.vip is not None
-        if answer is None:
-            assert got.reason in ("hash_reserved_config", "flow") and got.server
-        else:
-            assert (got.reason, got.server) == ("too_big_answered", None)
-            assert got.frame == answer, (Ether(answer).show(dump=True)
-                                         + Ether(got.frame).show(dump=True))
+def test_error_about_a_tracked_flow(tier: str) -> None:
+    """A client is met again with another port, by a connection ID that no config decodes: an error
+    about its new flow goes where that went, which is not where its row says."""
+    home = row_server(0, 4, 9000)
+    port = next(port for port in range(9001, 9100) if row_server(0, 4, port) != home)
+    cid = b"\xe0" + bytes(range(17))  # config id 7
 
-
-@every_tier
-def test_who_is_not_told(tier: str) -> None:
-    """Whoever is nobody, or may have his packet fragmented."""
-    group = bytearray(datagram(0, 4, MTU))
-    group[0] |= 1
-    frames = [datagram(0, 4, MTU, flags=0), bytes(group)]
-    frames += [datagram(0, 4, MTU, src=source)
-               for source in ("0.0.0.0", "127.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255")]
-    frames += [datagram(0, 6, MTU, src=source) for source in ("::", "::1", "ff02::1")]
-    for frame, got in zip(frames, trace(config(server_mtu=MTU), tier, frames)):
-        assert (got.verdict, got.reason, got.frame) == ("XDP_PASS", "too_big", frame)
-
-
-@every_tier
-@pytest.mark.parametrize("rate", [0, 5])
-def test_answers_have_a_rate(tier: str, rate: int) -> None:
-    frames = [datagram(0, 4, MTU)] * 40
-    got = trace(config(server_mtu=MTU, icmp_answers=rate), tier, frames, "taskset", "-c", "0")
-    answered = sum(outcome.reason == "too_big_answered" for outcome in got)
-    assert rate <= answered <= 2 * rate  # a second may have begun meanwhile
-    assert [outcome.reason for outcome in got].count("too_big") == len(frames) - answered
-
-
-@every_tier
-def test_flow_that_is_tracked(tier: str) -> None:
-    """An error about a tracked flow goes where its packets went, whatever its row says now."""
-    frames = [datagram(0, 4, 200), Error(Sent(vip(0, 4), PORT, CLIENT[4], 9000, short_header()),
-                                         3).frame()]
-    first, error = trace(config(), tier, frames)
-    assert first.server == error.server == row_server(0, 4, 9000).name
+    def client(sport: int, payload: bytes) -> bytes:
+        return framed(bytes(IP(src=CLIENT[4], dst=vip(0, 4)) / UDP(sport=sport, dport=PORT)
+                            / Raw(payload)))
+    initial = b"\xc0\0\0\0\1\x08" + b"\xe5" * 8 + b"\5" + CLIENT_CID + bytes(40)
+    later = b"\xc0\0\0\0\1\x12" + cid + b"\5" + CLIENT_CID + bytes(40)
+    short = b"\x40" + cid + bytes(40)
+    sent = Sent(vip(0, 4), PORT, CLIENT[4], port, short_header())
+    frames = [client(9000, initial), client(9000, later), client(9000, short), client(port, short),
+              Error(sent, 3).frame()]
+    got = trace(config(), tier, frames)
+    assert [outcome.reason for outcome in got[2:]] == ["flow", "flow_cid", "icmp"]
+    assert {outcome.server for outcome in got} == {home.name}
 
 
 def test_objects_agree_on_the_oracles_own_maps() -> None:

@@ -100,6 +100,25 @@ def test_gateways_of_both_families(balancer: Balancer) -> None:
     assert balancer.ways(f"l2dsr!{first.address4}") == [Way(first.mac, first.lb_interface, "")]
 
 
+def _mtu(balancer: Balancer, server: str) -> int | None:
+    way, = balancer.ways(server)
+    assert way.problem == ""
+    shown, = balancer.loader.json("show", "servers")["tiers"][0]["servers"]
+    found: int | None = shown["mtu"]
+    return found
+
+
+def test_mtu_of_the_device_or_of_the_route(balancer: Balancer) -> None:
+    host = balancer.bed.servers[0]
+    device = int(balancer.lb.run(["cat", f"/sys/class/net/{host.lb_interface}/mtu"]).stdout)
+    for address, other in ((host.address4, "10.53.0.9"), (host.address6, "fd53::9")):
+        assert _mtu(balancer, address) == device
+        balancer.lb.ip(f"route add {other} via {address} mtu 1399")
+        assert _mtu(balancer, other) == 1399
+        balancer.lb.ip(f"route change {other} via {address}")
+        assert _mtu(balancer, other) == device
+
+
 def test_routes_that_lead_nowhere(balancer: Balancer) -> None:
     kinds = {"blackhole": "blackhole", "unreachable": "unreachable", "prohibit": "prohibit"}
     for number, kind in enumerate(kinds):

@@ -90,6 +90,20 @@ def test_a_route_is_followed(bed: Bed, service: Service, traffic: Traffic) -> No
     traffic.arrives(2, second)
 
 
+def test_an_mtu_is_followed(bed: Bed, loader: Loader, service: Service) -> None:
+    """Of the device, then of a route."""
+    def shown() -> list[int]:
+        return [row["mtu"] for row in loader.json("show", "servers")["tiers"][0]["servers"]]
+    first, second = bed.servers
+    before = shown()
+    bed.lb.ip(f"link set {first.lb_interface} mtu 1444")
+    service.generation(2)
+    assert shown() == [1444, before[1]]
+    bed.lb.ip(f"route add {second.address4}/32 dev {second.lb_interface} mtu 1333")
+    service.generation(3)
+    assert shown() == [1444, 1333]
+
+
 def test_what_does_not_matter_changes_nothing(bed: Bed, service: Service) -> None:
     first = bed.servers[0]
     service.generation(1)
