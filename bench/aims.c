@@ -38,7 +38,7 @@ static const struct measured *find(const struct measurement *measurement, const 
 
 		if (!strcmp(what->name, name) && what->connections == connections &&
 		    !strcmp(bed_modes[what->bed], "ipip/4") && what->version == 4 &&
-		    what->tier == TIER_DRIVER)
+		    what->tier == TIER_DRIVER && what->hook == HOOK_XDP)
 			return &measurement->list[i];
 	}
 	return NULL;

@@ -11,6 +11,7 @@
 
 #include "attach.h"
 #include "object.h"
+#include "objects.h"
 
 /* mode, of the file; family: of the servers. */
 static const struct {
@@ -168,6 +169,37 @@ static int fill(struct bed *bed, struct reason *reason)
 	return sync_apply(&bed->maps, bed->plan, false, &generation, &changed, reason);
 }
 
+/*
+ * The TC programs, with what they read beside a host tier: of the same names as its maps. Each counts in a
+ * map of its own.
+ */
+static int load_stack(struct bed *bed, enum bench_hook hook)
+{
+	const unsigned char *object = hook == HOOK_INGRESS ? object_ingress : object_egress;
+	size_t size = hook == HOOK_INGRESS ? OBJECT_SIZE(ingress) : OBJECT_SIZE(egress);
+	struct bpf_map *map, *other;
+	int error;
+
+	bed->stack[hook] = bpf_object__open_mem(object, size, NULL);
+	if (!bed->stack[hook])
+		return -errno;
+	error = map_set_size_object(bed->stack[hook], &bed->maps.sizes);
+	bpf_object__for_each_map(map, bed->stack[hook]) {
+		other = bpf_object__find_map_by_name(bed->object, bpf_map__name(map));
+		if (!error && other && !bpf_map__is_internal(map))
+			error = bpf_map__reuse_fd(map, bpf_map__fd(other));
+	}
+	return error ? error : bpf_object__load(bed->stack[hook]);
+}
+
+int bed_program(const struct bed *bed, enum bench_hook hook)
+{
+	if (hook == HOOK_XDP)
+		return bed->program;
+	return bpf_program__fd(bpf_object__find_program_by_name(
+		bed->stack[hook], hook == HOOK_INGRESS ? LB_PROG_INGRESS : LB_PROG_EGRESS));
+}
+
 int bed_open(enum tier tier, enum bed_kind kind, struct bed *bed, struct reason *reason)
 {
 	struct plan_sizes sizes;
@@ -186,6 +218,13 @@ int bed_open(enum tier tier, enum bed_kind kind, struct bed *bed, struct reason 
 			bpf_object__close(bed->object);
 			bed->object = NULL;
 		}
+	}
+	for (enum bench_hook hook = HOOK_INGRESS; hook <= HOOK_EGRESS && !error; hook++) {
+		if (tier != TIER_DRIVER || (kind != BED_IPIP4 && kind != BED_NAT4))
+			continue;
+		error = load_stack(bed, hook);
+		if (error)
+			reason_set(reason, REASON_UNKNOWN, "prog-load", -error, "TC");
 	}
 	if (error)
 		bed_close(bed);
@@ -207,6 +246,10 @@ void bed_close(struct bed *bed)
 {
 	bpf_object__close(bed->again);
 	bed->again = NULL;
+	for (enum bench_hook hook = HOOK_INGRESS; hook <= HOOK_EGRESS; hook++) {
+		bpf_object__close(bed->stack[hook]);
+		bed->stack[hook] = NULL;
+	}
 	if (bed->object) {
 		map_set_close(&bed->maps);
 		bpf_object__close(bed->object);
@@ -219,12 +262,30 @@ void bed_close(struct bed *bed)
 	bed->config = NULL;
 }
 
+static void add_stack_counts(const struct bpf_object *object, struct bed_counts *counts)
+{
+	int fd = bpf_object__find_map_fd_by_name(object, LB_MAP_STACK_STATS);
+	int cpus = libbpf_num_possible_cpus();
+	struct lb_stack_count *values = calloc(cpus, sizeof(*values));
+
+	for (uint32_t key = 0; values && !bpf_map_lookup_elem(fd, &key, values); key++)
+		for (int cpu = 0; cpu < cpus; cpu++) {
+			counts->stack += values[cpu].packets;
+			counts->stack_redirects += values[cpu].redirects;
+		}
+	free(values);
+}
+
 int bed_counts(const struct bed *bed, struct bed_counts *counts)
 {
 	int error = sync_counts(bed->maps.reason_stats, bed->maps.percpu, LB_REASON_COUNT,
 				counts->reasons);
 
 	memset(counts->flows, 0, sizeof(counts->flows));
+	counts->stack = counts->stack_redirects = 0;
+	for (enum bench_hook hook = HOOK_INGRESS; hook <= HOOK_EGRESS; hook++)
+		if (bed->stack[hook])
+			add_stack_counts(bed->stack[hook], counts);
 	if (error || bed->maps.flow_stats < 0) /* a card has none */
 		return error;
 	return sync_counts(bed->maps.flow_stats, bed->maps.percpu, LB_FLOW_COUNT_COUNT,

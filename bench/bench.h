@@ -20,6 +20,8 @@
 #define BENCH_PORT	  443
 #define BENCH_SERVER_PORT 4433 /* of nat */
 
+enum bench_hook { HOOK_XDP, HOOK_INGRESS, HOOK_EGRESS }; /* the last two: of TC */
+
 /* harness.c */
 struct harness;
 
@@ -27,6 +29,7 @@ struct harness_span {
 	uint32_t base, count; /* in frame_map */
 	uint32_t first; /* the one to begin with, from base */
 	bool spoofed; /* each packet from a client of its own */
+	enum bench_hook hook; /* as what it is handed on */
 };
 
 struct harness_result {
@@ -39,7 +42,7 @@ struct harness_result {
 int harness_open(uint32_t n_frames, struct harness **harness);
 void harness_close(struct harness *harness);
 struct harness_frame *harness_frames(struct harness *harness);
-int harness_bare(const struct harness *harness);
+int harness_bare(const struct harness *harness, enum bench_hook hook);
 int harness_run(struct harness *harness, int program, const struct harness_span *span,
 		uint32_t packets, struct harness_result *result);
 /* Live frames out of an interface, in as many calls as one likes and from two CPUs at once. */
@@ -66,6 +69,7 @@ struct bed {
 	struct bpf_object *object; /* its maps stay */
 	struct bpf_object *again; /* the program loaded anew, with the same maps; NULL: not yet */
 	int program;
+	struct bpf_object *stack[3]; /* the TC programs, by hook, where the bed has any */
 	struct map_set maps;
 	struct plan *plan;
 };
@@ -77,12 +81,15 @@ int bed_open(enum tier tier, enum bed_kind kind, struct bed *bed, struct reason 
  */
 int bed_reload(struct bed *bed, struct reason *reason);
 void bed_close(struct bed *bed);
+/* Of a hook: the driver's or the TC one. */
+int bed_program(const struct bed *bed, enum bench_hook hook);
 /* How many new flows it remembers in a second. */
 int bed_set_budget(const struct bed *bed, uint32_t flows);
 int bed_forget_flows(const struct bed *bed);
 
 struct bed_counts {
 	struct lb_count reasons[LB_REASON_COUNT], flows[LB_FLOW_COUNT_COUNT];
+	uint64_t stack, stack_redirects; /* packets, of all that TC has counted */
 };
 
 /* So far. */
@@ -103,6 +110,7 @@ enum frame_kind {
 	FRAME_INITIAL, /* the same in a long header */
 	FRAME_NOT_VIP,
 	FRAME_NOT_UDP,
+	FRAME_ANSWER, /* of a nat server, to a client */
 	FRAME_KINDS,
 };
 
@@ -129,6 +137,7 @@ struct bench_case {
 	enum frame_kind frames;
 	enum bed_kind bed;
 	enum tier tier;
+	enum bench_hook hook;
 	int version; /* of IP, as it comes in */
 	uint32_t connections;
 	enum lb_reason reason; /* by which the program must say it went */
@@ -137,6 +146,8 @@ struct bench_case {
 	bool only_full; /* left out when it has to be quick */
 };
 
+/* Of the program: a tier's name, or TC's. */
+const char *case_place(const struct bench_case *what);
 /* All there are, in the order of the table. *n: how many. Freed by the caller; NULL: no memory. */
 struct bench_case *cases_make(uint32_t *n);
 

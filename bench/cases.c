@@ -213,6 +213,46 @@ static void add_flows(struct list *list)
 	add(list, what);
 }
 
+/* The reason is not counted there: by TC's own counters the packets must have gone by. */
+static void add_stack(struct list *list)
+{
+	struct bench_case what = {
+		.name = "not for a VIP",
+		.frames = FRAME_NOT_VIP,
+		.bed = BED_NAT4,
+		.tier = TIER_DRIVER,
+		.hook = HOOK_INGRESS,
+		.version = 4,
+		.connections = 1,
+		.reason = LB_REASON_COUNT,
+	};
+
+	add(list, what);
+	what.hook = HOOK_EGRESS;
+	add(list, what);
+	what.name = "not UDP";
+	what.frames = FRAME_NOT_UDP;
+	what.hook = HOOK_INGRESS;
+	add(list, what);
+	what.name = "for a VIP, unread";
+	what.frames = FRAME_CLEAR;
+	add(list, what);
+	what.name = "answer of nat";
+	what.frames = FRAME_ANSWER;
+	what.hook = HOOK_EGRESS;
+	add(list, what);
+	what.connections = 64000;
+	what.only_full = true;
+	add(list, what);
+}
+
+const char *case_place(const struct bench_case *what)
+{
+	static const char *const stack[] = { [HOOK_INGRESS] = "tc in", [HOOK_EGRESS] = "tc out" };
+
+	return what->hook == HOOK_XDP ? tiers[what->tier].name : stack[what->hook];
+}
+
 struct bench_case *cases_make(uint32_t *n)
 {
 	struct list list = {};
@@ -222,6 +262,7 @@ struct bench_case *cases_make(uint32_t *n)
 	add_flows(&list);
 	add_passed(&list);
 	add_tiers(&list);
+	add_stack(&list);
 	if (list.failed) {
 		free(list.cases);
 		return NULL;

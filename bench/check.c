@@ -8,6 +8,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/pkt_cls.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -97,22 +98,51 @@ static const char *check_forwarded(const struct measured *measured, uint32_t con
 	return is_nat ? check_nat(frame, ip, what->version) : NULL;
 }
 
+/* What the stack gets or sends stays as it was, but an answer, which comes from the VIP now. */
+static const char *check_stack(const struct measured *measured, const uint8_t *before,
+			       const struct harness_result *after)
+{
+	const uint8_t *ip = after->frame + LB_ETH_LENGTH, *was = before + LB_ETH_LENGTH;
+	static const uint8_t vip[] = { 192, 0, 2, 80 };
+	uint32_t check[2] = {};
+
+	if (after->verdict != (uint32_t)TC_ACT_UNSPEC || after->length != BENCH_FRAME)
+		return "not handed on";
+	if (measured->what->frames != FRAME_ANSWER)
+		return memcmp(before, after->frame, BENCH_FRAME) != 0 ? "changed" : NULL;
+	if (memcmp(ip + 12, vip, sizeof(vip)) != 0 || lb_read16(ip + LB_IPV4_LENGTH) != BENCH_PORT)
+		return "not from the VIP";
+	for (uint32_t at = 12; at < LB_IPV4_LENGTH + LB_UDP_LENGTH; at += 2) {
+		check[0] += lb_load16(was + at);
+		check[1] += lb_load16(ip + at);
+	}
+	return check[0] % 0xffff != check[1] % 0xffff ?
+		       "the UDP checksum does not follow the address" :
+		       NULL;
+}
+
 static int check_one(struct harness *harness, const struct measured *measured, uint32_t connection,
 		     struct reason *reason)
 {
 	uint32_t count = measured->span.count;
 	struct harness_span span = { .base = measured->span.base,
 				     .count = count,
-				     .first = (connection ? connection : count) - 1 };
+				     .first = (connection ? connection : count) - 1,
+				     .hook = measured->what->hook };
 	struct harness_result got, alone = {};
 	uint8_t frame[BENCH_FRAME] = {};
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame),
 		    .data_out = alone.frame, .data_size_out = sizeof(alone.frame), .repeat = 1);
 	const char *complaint = NULL;
-	int error = harness_run(harness, measured->bed->program, &span, 2, &got);
+	int program = bed_program(measured->bed, measured->what->hook);
+	int error = harness_run(harness, program, &span, 2, &got);
 
 	memcpy(frame, &harness_frames(harness)[span.base + connection], HARNESS_OCTETS);
-	if (!error && bpf_prog_test_run_opts(measured->bed->program, &run))
+	if (!error && measured->what->hook != HOOK_XDP) {
+		complaint = check_stack(measured, frame, &got);
+		return complaint ? wrong(reason, measured, connection, complaint) : 0;
+	}
+	if (!error && bpf_prog_test_run_opts(program, &run))
 		error = -errno;
 	if (error)
 		return reason_set(reason, REASON_UNKNOWN, "test-run", -error, "%s",

@@ -165,10 +165,29 @@ static void write_frame(uint8_t *at, uint32_t connection, enum frame_kind kind, 
 		write_short(at + LB_UDP_LENGTH, connection);
 }
 
+/* From the server's address and port to the client's. IPv4 alone. */
+static void turn_around(uint8_t *ip, const struct config_server *server)
+{
+	uint8_t *udp = ip + LB_IPV4_LENGTH, client[4], port[2];
+	uint32_t sum = 0;
+
+	memcpy(client, ip + 12, sizeof(client));
+	memcpy(port, udp, sizeof(port));
+	memcpy(ip + 12, server->address.octets, 4);
+	memcpy(ip + 16, client, 4);
+	put16(udp, BENCH_SERVER_PORT);
+	memcpy(udp + 2, port, sizeof(port));
+	put16(ip + 10, 0);
+	for (int i = 0; i < 20; i += 4)
+		sum += lb_csum_word(lb_load32(ip + i));
+	sum = (uint16_t)~lb_csum_fold(sum);
+	memcpy(ip + 10, &sum, 2);
+}
+
 /* Whether it carries a server's connection ID. */
 static bool has_cid(enum frame_kind kind)
 {
-	return kind != FRAME_HASH && kind != FRAME_INITIAL;
+	return kind != FRAME_HASH && kind != FRAME_INITIAL && kind != FRAME_ANSWER;
 }
 
 void frames_fill(struct harness_frame *frames, uint32_t n, const struct config *config,
@@ -187,6 +206,9 @@ void frames_fill(struct harness_frame *frames, uint32_t n, const struct config *
 		write_frame(octets, i, kind, version);
 		if (has_cid(kind))
 			write_cid(octets + at, config, format, &key, i);
+		if (kind == FRAME_ANSWER)
+			turn_around(octets + LB_ETH_LENGTH,
+				    plan_server(config, frames_server(i), &(uint32_t){ 0 }));
 		write_checksum(octets + LB_ETH_LENGTH, version);
 		memcpy(&frames[i], octets, sizeof(octets));
 	}

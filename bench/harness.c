@@ -17,7 +17,8 @@ extern const unsigned char bench_object[], bench_object_end[];
 
 struct harness {
 	struct bpf_object *object;
-	int program, bare, send, control_fd, target_fd, n_cpus;
+	int program[2], bare[2], target_fd[2]; /* of XDP, of TC */
+	int send, control_fd, n_cpus;
 	struct harness_frame *frames;
 	size_t mapped;
 	uint64_t salt; /* where the spoofed addresses go on */
@@ -53,11 +54,15 @@ int harness_open(uint32_t n_frames, struct harness **result)
 		harness_close(harness);
 		return error;
 	}
-	harness->program = program_fd(harness->object, "bench_harness");
-	harness->bare = program_fd(harness->object, "bench_bare");
+	harness->program[0] = program_fd(harness->object, "bench_harness");
+	harness->program[1] = program_fd(harness->object, "bench_stack_harness");
+	harness->bare[0] = program_fd(harness->object, "bench_bare");
+	harness->bare[1] = program_fd(harness->object, "bench_stack_bare");
 	harness->send = program_fd(harness->object, "bench_send");
 	harness->control_fd = bpf_object__find_map_fd_by_name(harness->object, "control_map");
-	harness->target_fd = bpf_object__find_map_fd_by_name(harness->object, "target_map");
+	harness->target_fd[0] = bpf_object__find_map_fd_by_name(harness->object, "target_map");
+	harness->target_fd[1] =
+		bpf_object__find_map_fd_by_name(harness->object, "stack_target_map");
 	harness->mapped = ((size_t)n_frames * sizeof(struct harness_frame) + page - 1) &
 			  ~(page - 1);
 	harness->frames = mmap(NULL, harness->mapped, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -87,9 +92,9 @@ struct harness_frame *harness_frames(struct harness *harness)
 	return harness->frames;
 }
 
-int harness_bare(const struct harness *harness)
+int harness_bare(const struct harness *harness, enum bench_hook hook)
 {
-	return harness->bare;
+	return harness->bare[hook != HOOK_XDP];
 }
 
 static uint64_t thread_time(void)
@@ -132,16 +137,23 @@ int harness_run(struct harness *harness, int program, const struct harness_span 
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = harness->input,
 		    .data_size_in = sizeof(harness->input), .data_out = result->frame,
 		    .data_size_out = sizeof(result->frame), .repeat = (int)packets);
+	/* What leaves as an answer has come in somewhere. */
+	struct __sk_buff skb = { .ingress_ifindex = 1 };
+	bool is_stack = span->hook != HOOK_XDP;
 	const uint32_t key = 0;
 	uint64_t from;
 	int error = set_control(harness, span, harness->salt);
 
 	if (error)
 		return error;
-	if (bpf_map_update_elem(harness->target_fd, &key, &program, BPF_ANY))
+	if (is_stack) {
+		run.ctx_in = &skb;
+		run.ctx_size_in = sizeof(skb);
+	}
+	if (bpf_map_update_elem(harness->target_fd[is_stack], &key, &program, BPF_ANY))
 		return -errno;
 	from = thread_time();
-	if (bpf_prog_test_run_opts(harness->program, &run))
+	if (bpf_prog_test_run_opts(harness->program[is_stack], &run))
 		return -errno;
 	result->time = thread_time() - from;
 	if (span->spoofed)

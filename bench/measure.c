@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/pkt_cls.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,6 +109,7 @@ static int lay_out(struct measurement *measurement, struct reason *reason)
 		measured->span.base = bases[measured->what->frames][measured->what->version == 6];
 		measured->span.count = measured->what->connections;
 		measured->span.spoofed = measured->what->spoofed;
+		measured->span.hook = measured->what->hook;
 	}
 	return 0;
 }
@@ -192,6 +194,14 @@ static int check_way(const struct measured *measured, const struct bed_counts *b
 					  "%s: %llu of %u packets counted as reason %u", what->name,
 					  (unsigned long long)counted, packets, i);
 	}
+	if (what->hook != HOOK_XDP && (after.stack - before->stack < packets ||
+				       after.stack_redirects - before->stack_redirects !=
+					       (what->frames == FRAME_ANSWER ? 2 * packets : 0)))
+		return reason_set(
+			reason, REASON_UNKNOWN, "check", EPROTO,
+			"%s: TC has counted %llu packets, %llu of them redirected", what->name,
+			(unsigned long long)(after.stack - before->stack),
+			(unsigned long long)(after.stack_redirects - before->stack_redirects));
 	for (uint32_t i = 0; i < LB_FLOW_COUNT_COUNT; i++) {
 		uint64_t counted = after.flows[i].packets - before->flows[i].packets;
 
@@ -220,17 +230,17 @@ static int batch(struct measurement *measurement, struct measured *measured, uin
 	int error = set_flows(measurement, measured);
 
 	if (!error)
-		error = harness_run(harness, harness_bare(harness), &measured->span, packets,
-				    &bare);
+		error = harness_run(harness, harness_bare(harness, measured->what->hook),
+				    &measured->span, packets, &bare);
 	if (!error)
 		error = bed_counts(measured->bed, &before);
 	if (!error)
-		error = harness_run(harness, measured->bed->program, &measured->span, packets,
-				    &result);
+		error = harness_run(harness, bed_program(measured->bed, measured->what->hook),
+				    &measured->span, packets, &result);
 	if (error)
 		return reason_set(reason, REASON_UNKNOWN, "test-run", -error, "%s",
 				  measured->what->name);
-	if (bare.verdict != XDP_TX)
+	if (bare.verdict != (measured->what->hook == HOOK_XDP ? XDP_TX : (uint32_t)TC_ACT_UNSPEC))
 		return reason_set(reason, REASON_UNKNOWN, "check", EPROTO, "the bare program");
 	measured->gross[round] = (double)result.time / packets;
 	measured->net[round] = measured->gross[round] - (double)bare.time / packets;

@@ -50,8 +50,8 @@ static const uint32_t columns[] = { 1, 4000, 64000, BENCH_CONNECTIONS };
 
 static bool same_row(const struct bench_case *a, const struct bench_case *b)
 {
-	return !strcmp(a->name, b->name) && a->tier == b->tier && a->bed == b->bed &&
-	       a->version == b->version;
+	return !strcmp(a->name, b->name) && a->tier == b->tier && a->hook == b->hook &&
+	       a->bed == b->bed && a->version == b->version;
 }
 
 static bool is_first_of_row(const struct measurement *measurement, uint32_t position)
@@ -65,8 +65,8 @@ static bool is_first_of_row(const struct measurement *measurement, uint32_t posi
 static void print_row(FILE *out, const struct measurement *measurement,
 		      const struct bench_case *what)
 {
-	fprintf(out, "%-20s %-8s %-7s v%-2d", what->name, tiers[what->tier].name,
-		bed_modes[what->bed], what->version);
+	fprintf(out, "%-20s %-8s %-7s v%-2d", what->name, case_place(what), bed_modes[what->bed],
+		what->version);
 	for (size_t column = 0; column < N_COLUMNS; column++) {
 		const struct measured *found = NULL;
 

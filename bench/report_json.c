@@ -24,7 +24,7 @@ static json_t *case_json(const struct measured *measured)
 	const struct bench_case *what = measured->what;
 
 	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:I, s:o, s:o}", "routed_by", what->name,
-			 "tier", tiers[what->tier].name, "mode", bed_modes[what->bed], "tracked",
+			 "tier", case_place(what), "mode", bed_modes[what->bed], "tracked",
 			 bed_tracks(what->bed), "ip_version", what->version, "connections",
 			 (json_int_t)what->connections, "net_ns",
 			 figure_json(&measured->net_figure), "gross_ns",

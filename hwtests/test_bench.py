@@ -59,14 +59,15 @@ def test_says_what_it_was_measured_on(document: Document) -> None:
 
 def test_every_tier_and_mode_is_there(document: Document) -> None:
     cases = document["cases"]
-    assert {case["tier"] for case in cases} == {"driver", "generic", "offload"}
+    assert {case["tier"] for case in cases} == {
+        "driver", "generic", "offload", "tc in", "tc out"}
     assert {(case["mode"], case["ip_version"]) for case in cases} == {
         ("ipip/4", 4), ("ipip/4", 6), ("ipip/6", 6), ("l2dsr", 4), ("l2dsr", 6),
         ("gue/4", 4), ("gue/6", 6), ("nat/4", 4), ("nat/6", 6)}
     assert {case["routed_by"] for case in cases} == {
         "clear", "single pass", "three encrypts", "four encrypts", "hash fallback",
         "not for a VIP", "not UDP", "tracked flow", "tracked, by DCID", "spoofed, untracked",
-        "spoofed, no budget", "spoofed, remembered"}
+        "spoofed, no budget", "spoofed, remembered", "for a VIP, unread", "answer of nat"}
     assert all(case["gross_ns"]["median"] > 0 for case in cases)
 
 
