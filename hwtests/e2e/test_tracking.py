@@ -10,7 +10,7 @@ from __future__ import annotations
 import pytest
 
 from hwtests.lab import CidConfig, Nat, Process
-from hwtests.lab.bed import Family
+from hwtests.lab.bed import Family, client4, client6
 from hwtests.lab.clients import finish_gtlsclient, require_ok, start_gtlsclient
 from hwtests.lab.waiting import Deadline, wait_readable
 
@@ -141,13 +141,20 @@ def test_unmodified_server_and_a_new_connection_id(site: Site, family: Family) -
         assert {name for name, server in servers.items() if received(server)} > {home}
 
 
-def test_unmodified_server_drains(site: Site, family: Family) -> None:
+@pytest.mark.parametrize("forget", [False, True], ids=["remembered", "forgotten"])
+def test_unmodified_server_drains(site: Site, family: Family, forget: bool) -> None:
     """Where it went before is all that holds a connection to a server that drains."""
     with site.unmodified(size=LONG) as servers, start_gtlsclient(
-            site.bed, family=family) as client:
+            site.bed, family=family, idle_timeout=PATIENCE if forget else 5.0) as client:
         client.wait_line(ANSWERED)
         with held(client):
             home = home_of(servers)
             site.apply(drained=[home])
-        require_ok(finish_gtlsclient(client))
-        assert home_of(servers) == home
+            if forget:
+                site.loader("flush", "flows", "--client", client_address(family))
+        assert finish_gtlsclient(client).ok != forget
+
+
+def client_address(family: Family) -> str:
+    """The client's own."""
+    return client4() if family == 4 else client6()

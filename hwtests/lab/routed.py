@@ -71,7 +71,7 @@ class RoutedBed(Bed):
 table ip pieces {{
     chain in {{
         type filter hook prerouting priority 0
-        ip daddr {self.vip4} ip frag-off set 0 ip id set numgen inc mod 65536
+        ip daddr {self.vip4} ip frag-off set 0 ip id set numgen random mod 4294967295
     }}
 }}
 """)
