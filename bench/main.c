@@ -22,21 +22,22 @@
 struct options {
 	uint32_t rounds, packets;
 	bool quick, veth, control;
-	const char *json, *only;
+	const char *json, *svg, *only;
 };
 
 static void usage(FILE *out)
 {
 	fprintf(out,
 		"usage: bench [--quick] [--rounds N] [--packets N] [--only WORD] [--veth] [--control]\n"
-		"             [--json FILE]\n"
+		"             [--json FILE] [--svg FILE]\n"
 		"  --quick       %d rounds of %d packets and fewer cases, instead of %d of %d\n"
 		"  --rounds N    how often each case is measured\n"
 		"  --packets N   packets a batch; one lap of the connections at least\n"
 		"  --only WORD   cases whose name holds the word\n"
 		"  --veth        live frames through attached programs, too\n"
 		"  --control     probe, load, attach, apply and memory, too\n"
-		"  --json FILE   the figures as JSON, too\n",
+		"  --json FILE   the figures as JSON, too\n"
+		"  --svg FILE    and as a picture\n",
 		QUICK_ROUNDS, QUICK_PACKETS, ROUNDS, PACKETS);
 }
 
@@ -58,6 +59,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 		{ "only", required_argument, NULL, 'o' },
 		{ "veth", no_argument, NULL, 'v' },
 		{ "control", no_argument, NULL, 'c' },
+		{ "svg", required_argument, NULL, 's' },
 		{ "json", required_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{},
@@ -85,6 +87,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'c':
 			options->control = true;
+			break;
+		case 's':
+			options->svg = optarg;
 			break;
 		case 'j':
 			options->json = optarg;
@@ -153,15 +158,23 @@ static int measure_control(const struct options *options, struct results *result
 	return error ? error : control_measure(results->control, reason);
 }
 
+/* What could not be written. */
+static int complain(const char *path, int error)
+{
+	if (error)
+		fprintf(stderr, "bench: %s: %s\n", path, strerror(-error));
+	return error;
+}
+
 static int show(const struct options *options, const struct results *results)
 {
 	int error = 0;
 
 	report_table(stdout, results);
 	if (options->json)
-		error = report_json(options->json, results);
-	if (error)
-		fprintf(stderr, "bench: %s: %s\n", options->json, strerror(-error));
+		error = complain(options->json, report_json(options->json, results));
+	if (!error && options->svg)
+		error = complain(options->svg, chart_svg(options->svg, results));
 	return error;
 }
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# What a packet costs: builds and runs build/bench; arguments go there. The figures are in build/bench.json.
+# What a packet costs: builds and runs build/bench; arguments go there. The figures are in build/bench.json, too,
+# and a picture of them is build/bench.svg.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -23,4 +24,4 @@ case " $* " in
 *" --quick "*) ;;
 *) set -- --control "$@" ;;
 esac
-exec "$build/bench" --veth --json "$build/bench.json" "$@"
+exec "$build/bench" --veth --json "$build/bench.json" --svg "$build/bench.svg" "$@"

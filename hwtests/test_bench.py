@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,14 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Document:
     """Tiny rounds. The bench itself ends in failure when a packet was counted under another reason
     than its case's, or came out otherwise than from the program alone."""
     path = tmp_path_factory.mktemp("bench") / "bench.json"
-    done = run("--quick", "--rounds", "3", "--packets", "20000", "--veth", "--control", "--json", str(path))
+    chart = path.with_suffix(".svg")
+    done = run("--quick", "--rounds", "3", "--packets", "20000", "--veth", "--control", "--json", str(path),
+               "--svg", str(chart))
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "noise:" in done.stdout
     loaded: Document = json.loads(path.read_text())
+    loaded["chart"] = chart.read_text()
     return loaded
 
 
@@ -55,6 +59,15 @@ def test_says_what_it_was_measured_on(document: Document) -> None:
     assert document["rounds"] == 3 and document["servers"] == 1024
     for figure in (document["noise_ns"], *(case["net_ns"] for case in document["cases"])):
         assert figure["p10"] <= figure["median"] <= figure["p90"]
+
+
+def test_the_chart_shows_the_figures(document: Document) -> None:
+    picture = ElementTree.fromstring(document["chart"])
+    texts = [element.text or "" for element in picture.iter() if element.tag.endswith("text")]
+    shown = f'{net(document, "clear"):.0f}'
+    assert "clear, driver, ipip/4, v4" in texts
+    assert texts[texts.index("clear, driver, ipip/4, v4") + 1] == shown
+    assert any(text.startswith("Through veth") for text in texts)
 
 
 def test_every_tier_and_mode_is_there(document: Document) -> None:
