@@ -26,7 +26,8 @@ from hwtests.oracle.quic_lb import CidConfig
 
 TIERS = ("driver", "generic")
 every_tier = pytest.mark.parametrize(
-    "tier", [pytest.param(tier, marks=getattr(pytest.mark, tier)) for tier in TIERS])
+    "tier", [*(pytest.param(tier, marks=getattr(pytest.mark, tier)) for tier in TIERS),
+             pytest.param("userspace", marks=pytest.mark.userspace)])
 
 SOURCE4, SOURCE6 = "192.0.2.10", "2001:db8::10"
 CLIENT = {4: "192.0.2.77", 6: "2001:db8:77::77"}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scapy.layers.inet import IP, UDP  # type: ignore[import]
+from scapy.layers.inet import ICMP, IP, UDP  # type: ignore[import]
 from scapy.layers.l2 import Ether  # type: ignore[import]
 from scapy.packet import Raw  # type: ignore[import]
 from scapy.utils import PcapWriter  # type: ignore[import]
@@ -117,3 +117,36 @@ def test_configs_that_route_are_seen(bed: Bed, loader: Loader) -> None:
             assert far.receive(1, match=lambda seen: b"seen" * 8 in seen)
         wait_until(lambda: loader.json("show", "configs")["tiers"][0]["configs"][0][
             "quiet_seconds"] is not None, lambda: loader("show", "configs").stdout)
+
+
+def test_an_error_finds_the_flow_that_it_is_about(bed: Bed, loader: Loader) -> None:
+    """From a router on the way to the client, by user space alone."""
+    link = Ether(src=bed.client_mac, dst=bed.lb_mac)
+    mark = bytes([UNREAD]) * 30
+    question = link / IP(src=client4(), dst=bed.vip4) / UDP(sport=5000, dport=PORT) / Raw(
+        b"\x40" + mark)
+    answer = IP(src=bed.vip4, dst=client4(), flags="DF") / UDP(sport=PORT, dport=5000) / Raw(
+        b"\x40" + mark + bytes(1300))
+    error = link / IP(src=client4(1), dst=bed.vip4) / ICMP(type=3, code=4, nexthopmtu=1280) / Raw(
+        bytes(answer)[:200])
+    config = base_config(bed, "userspace")
+    with Service(bed, loader, config=config) as service, \
+            Wire(bed.client, bed.client_interface) as near, \
+            Wire(bed.servers[0].node, "eth0") as first, \
+            Wire(bed.servers[1].node, "eth0") as second:
+        wires = [first, second]
+
+        def where() -> int:
+            while True:
+                for number, wire in enumerate(wires):
+                    if wire.receive(1, match=lambda seen: mark in seen, timeout=0.1):
+                        return number
+        near.send(bytes(question))
+        home = where()
+        # Its row leads elsewhere from now on.
+        config["pools"][0]["servers"][home]["weight"] = 0
+        service.reload(config)
+        near.send(bytes(error))
+        assert where() == home
+        wait_until(lambda: loader.json("stats", "lb0")["tiers"][0]["reasons"]["icmp"][
+            "packets"] == 1, lambda: loader("stats", "lb0").stdout)

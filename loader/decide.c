@@ -15,6 +15,7 @@
 #define LB_MAX_EXTENSIONS 8192
 #define LB_MAX_IP_HEADERS 65535
 #include "lb/parse.h"
+#include "lb/icmp.h"
 #include "lb/route.h"
 #include "lb/vip.h"
 
@@ -49,6 +50,7 @@ static struct lb_generation point_at(const struct decide_tables *tables)
 	cid_config_map = TABLE(tables->cids, tables->n_cids);
 	cid_key_map = TABLE(tables->keys, tables->n_cids);
 	row_map = TABLE(tables->rows, tables->n_rows);
+	address_map = TABLE(tables->address_table, tables->address_buckets);
 #undef TABLE
 	return (struct lb_generation){
 		.number = tables->number,
@@ -100,6 +102,59 @@ static enum lb_step route(struct lb_pkt *pkt, const struct flows *flows)
 	return step;
 }
 
+/* As lb_icmp_by_flow() of lb/icmp_send.h. */
+static uint32_t icmp_by_flow(const struct lb_icmp *icmp, const struct lb_pkt *pkt,
+			     const struct flows *flows)
+{
+	struct lb_flow_key key = {};
+	struct lb_flow flow;
+	uint32_t scid;
+	bool found;
+
+	if (!flows || !flows->setting->flow_mask)
+		return 0;
+	scid = lb_icmp_flow(&key, icmp, pkt->end, pkt->ip_version, pkt->vip);
+	found = flows->find(flows->context, &key, &flow);
+	if (found && scid && flow.scid != scid) {
+		lb_flow_to_scid(&key, scid);
+		found = flows->find(flows->context, &key, &flow);
+	}
+	return found && !lb_flow_expired(&flow, flows->setting, flows->now) ? flow.server : 0;
+}
+
+/* The server that an ICMP error for a VIP concerns: by connection ID, flow, row. */
+static void route_icmp(const struct decide_tables *tables, struct lb_pkt *pkt, struct lb_icmp *icmp)
+{
+	struct lb_setting setting = *tables->setting;
+	enum lb_reason reason;
+	uint32_t server;
+
+	setting.address_base = 0;
+	reason = lb_icmp_find(icmp, pkt->ip, pkt->end, pkt->ip_version, pkt->generation, &setting,
+			      &pkt->vip);
+	pkt->route = LB_ROUTE(0, reason, 0);
+	if (reason != LB_REASON_icmp)
+		return;
+	server = lb_icmp_by_cid(icmp, pkt->end, pkt->generation, pkt->vip);
+	if (!server)
+		server = icmp_by_flow(icmp, pkt, tables->flows);
+	if (!server)
+		server = lb_icmp_by_row((uint32_t)lb_icmp_hash(icmp, pkt->end, pkt->ip_version),
+					pkt->generation, pkt->vip);
+	pkt->route = LB_ROUTE(server, server ? LB_REASON_icmp : LB_REASON_no_server, 0);
+	pkt->udp = icmp->udp;
+	pkt->shape = LB_SHAPE(pkt->link_length - 2, pkt->ip_version, pkt->ttl);
+}
+
+static bool is_icmp(const struct decide_tables *tables, const struct lb_pkt *pkt)
+{
+	const uint8_t *ip = pkt->ip;
+
+	return tables->setting && tables->number &&
+	       LB_ROUTE_REASON(pkt->route) == LB_REASON_not_udp &&
+	       ip + LB_IPV6_LENGTH <= (const uint8_t *)pkt->end && lb_is_icmp(ip, pkt->ip_version);
+}
+
 void decide_frame(const struct decide_tables *tables, const uint8_t *frame, size_t length,
 		  struct decision *decision)
 {
@@ -111,9 +166,12 @@ void decide_part(const struct decide_tables *tables, const uint8_t *frame, size_
 {
 	struct lb_generation generation = point_at(tables);
 	struct lb_pkt pkt = { .generation = &generation };
+	struct lb_icmp icmp = {};
 
 	if (lb_parse(&pkt, frame, frame + readable, (__u32)length) == LB_NEXT)
 		route(&pkt, tables->flows);
+	else if (is_icmp(tables, &pkt))
+		route_icmp(tables, &pkt, &icmp);
 	*decision = (struct decision){
 		.reason = LB_ROUTE_REASON(pkt.route),
 		.server = LB_ROUTE_SERVER(pkt.route),
@@ -126,6 +184,8 @@ void decide_part(const struct decide_tables *tables, const uint8_t *frame, size_
 		.link_length = pkt.link_length,
 		.ip_length = pkt.ip_length,
 		.payload_length = pkt.payload_length,
+		.message = LB_ROUTE_REASON(pkt.route) == LB_REASON_icmp ? icmp.message : NULL,
+		.quote = icmp.quote,
 	};
 }
 

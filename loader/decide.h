@@ -26,6 +26,10 @@ struct decide_tables {
 	const struct lb_server *servers; /* by number */
 	uint32_t n_servers;
 	const struct flows *flows; /* NULL: nobody remembers them */
+	/* For ICMP, which is left alone without. */
+	const struct lb_setting *setting;
+	const struct lb_bucket *address_table;
+	uint32_t address_buckets;
 };
 
 struct decision {
@@ -37,6 +41,7 @@ struct decision {
 	uint32_t shape; /* LB_SHAPE() */
 	const uint8_t *ip, *udp; /* in the frame; NULL: it has none */
 	uint32_t link_length, ip_length, payload_length;
+	const uint8_t *message, *quote; /* of an ICMP error, which quotes udp; else NULL */
 };
 
 struct decide_tables decide_tables_of(const struct plan *plan);

@@ -9,6 +9,8 @@
 #define LB_MAY_AES	1
 #define LB_MAY_GUE	1
 #define LB_MAY_TRACK	1
+#include "lb/parse.h"
+#include "lb/icmp.h"
 #include "lb/rewrite.h"
 
 static bool fail(enum lb_reason why, enum lb_reason *reason)
@@ -17,13 +19,38 @@ static bool fail(enum lb_reason why, enum lb_reason *reason)
 	return false;
 }
 
+static void prepare(const struct decision *decision, const struct lb_server *server,
+		    struct lb_outer *outer)
+{
+	uint8_t *ip = (uint8_t *)decision->ip, *udp = (uint8_t *)decision->udp;
+
+	lb_outer_of(outer, server->outer_length & LB_OUTER_MASK, ip, udp, decision->shape);
+	if (server->outer_length & LB_OUTER_NAT)
+		lb_nat_forward(ip, udp, LB_SHAPE_VERSION(decision->shape), server);
+}
+
+/* As lb_icmp_send() of lb/icmp_send.h. */
+static void prepare_icmp(const struct decision *decision, const struct lb_server *server,
+			 struct lb_outer *outer)
+{
+	uint8_t *ip = (uint8_t *)decision->ip, *udp = (uint8_t *)decision->udp;
+	uint32_t version = LB_SHAPE_VERSION(decision->shape);
+
+	if (server->outer_length & LB_OUTER_NAT)
+		lb_icmp_readdress(ip, (uint8_t *)decision->message, (uint8_t *)decision->quote, udp,
+				  version, server);
+	*outer = (struct lb_outer){ .length = server->outer_length & LB_OUTER_MASK,
+				    .flow = lb_flow_label(ip, udp) };
+	if (outer->length == LB_IPV6_LENGTH + LB_GUE_LENGTH)
+		outer->sum = lb_icmp_sum(ip, version, LB_SHAPE_TTL(decision->shape) - 1);
+}
+
 bool forward_frame(const struct decide_tables *tables, const struct decision *decision,
 		   uint8_t *frame, size_t length, struct forwarded *out, enum lb_reason *reason)
 {
 	const struct lb_server *server;
 	uint32_t version = LB_SHAPE_VERSION(decision->shape);
 	uint32_t type_at = LB_SHAPE_TYPE_AT(decision->shape), left, added;
-	uint8_t *ip = frame + (decision->ip - frame), *udp = frame + (decision->udp - frame);
 	struct lb_outer outer;
 
 	server = decision->server < tables->n_servers ? &tables->servers[decision->server] : NULL;
@@ -36,9 +63,10 @@ bool forward_frame(const struct decide_tables *tables, const struct decision *de
 		return fail(LB_REASON_no_headroom, reason);
 	/* VLAN tags stay on a frame that leaves where it came in. */
 	left = server->egress ? LB_ETH_LENGTH - 2 : type_at;
-	lb_outer_of(&outer, added, ip, udp, decision->shape);
-	if (server->outer_length & LB_OUTER_NAT)
-		lb_nat_forward(ip, udp, version, server);
+	if (decision->message)
+		prepare_icmp(decision, server, &outer);
+	else
+		prepare(decision, server, &outer);
 	out->frame = frame + type_at - left - added;
 	out->length = length - (type_at - left) + added;
 	out->link_length = left + 2;

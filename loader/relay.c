@@ -218,15 +218,17 @@ static void route(struct relay *relay, const struct decision *decision, uint8_t 
 		  size_t length)
 {
 	uint32_t mtu = decision->server ? too_long_for(relay, decision) : 0;
-	bool may_cut = mtu && LB_SHAPE_VERSION(decision->shape) == 4 &&
+	bool may_cut = mtu && !decision->message && LB_SHAPE_VERSION(decision->shape) == 4 &&
 		       !(lb_load16(decision->ip + 6) & LB_CONST16(LB_IPV4_DF));
 	enum lb_reason reason = decision->reason;
 
 	if (may_cut)
 		reason = send_cut(relay, decision, frame, length, mtu);
 	else if (mtu)
-		reason = answer(relay, decision, frame, length, mtu) ? LB_REASON_too_big_answered :
-								       LB_REASON_too_big;
+		/* An error is not answered by another one. */
+		reason = !decision->message && answer(relay, decision, frame, length, mtu) ?
+				 LB_REASON_too_big_answered :
+				 LB_REASON_too_big;
 	else if (decision->server)
 		reason = send_one(relay, decision, frame, length);
 	count(relay, decision, reason, decision->server && reason == decision->reason, length);

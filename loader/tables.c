@@ -65,6 +65,9 @@ static int read_all(const struct map_set *set, const struct lb_generation *from,
 		.row_mask = from->row_mask,
 		.servers = tables->servers,
 		.n_servers = sizes->servers,
+		.setting = &tables->setting,
+		.address_table = tables->address,
+		.address_buckets = sizes->address_buckets,
 	};
 	return error;
 }
@@ -107,6 +110,7 @@ int tables_follow(const struct map_set *set, struct tables *tables, bool again)
 		if (!error && after.number == before.number) {
 			tables_free(tables);
 			*tables = fresh;
+			tables->view.setting = &tables->setting;
 			return 1;
 		}
 		tables_free(&fresh);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "attach.h"
@@ -190,8 +191,13 @@ static void show_count(void *context, const struct relay_count *counted)
 	name_things(trace, outcome, (int)counted->vip, (int)counted->server);
 }
 
-/* What the file may ask for is more than anybody traces. */
-#define TRACE_ANSWERS UINT32_MAX
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
 
 static void run_userspace(struct trace *trace, const uint8_t *frame, size_t length)
 {
@@ -203,8 +209,8 @@ static void run_userspace(struct trace *trace, const uint8_t *frame, size_t leng
 						  .length = length };
 	tables_follow(&trace->maps, &trace->tables, false);
 	trace->tables.view.flows = tracked_turn(trace->tracked, &trace->tables.setting);
-	relay_frame(trace->relay, &trace->tables.view,
-		    trace->config->icmp_answers ? TRACE_ANSWERS : 0, frame, length, 0, 0, 0);
+	relay_frame(trace->relay, &trace->tables.view, trace->tables.setting.answers, frame, length,
+		    0, 0, now_ms());
 }
 
 /* A private copy of the tier, empty. */

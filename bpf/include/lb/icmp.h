@@ -215,7 +215,7 @@ static LB_INLINE __u32 lb_icmp_flow(struct lb_flow_key *key, const struct lb_icm
 	}
 	if (icmp->payload_length <= LB_QUIC_LONG_MIN ||
 	    payload + LB_QUIC_LONG_MIN > (const __u8 *)end || !(payload[0] & 0x80) ||
-	    LB_QUIC_LONG_MIN + payload[5] > icmp->payload_length)
+	    LB_QUIC_LONG_MIN + (__u32)payload[5] > icmp->payload_length)
 		return 0;
 	return lb_flow_scid(payload + LB_QUIC_LONG_MIN - 1, end);
 }
