@@ -43,7 +43,8 @@ def test_trial_attaches_and_leaves_nothing(loader: Loader, device: Device) -> No
     assert {tier: (row["usable"], row["note"]) for tier, row in tiers(found).items()} == {
         "offload": ("yes", "tried: the program could be attached"),
         "driver": ("yes", "tried: a program could be attached"),
-        "generic": ("yes", "tried: a program could be attached")}
+        "generic": ("yes", "tried: a program could be attached"),
+        "userspace": ("yes", "where loader run serves it")}
     assert found["choice"] == ["offload", "driver"]
     assert Traces.now() == before and not device.bound() and not device.programs()
 
@@ -131,7 +132,7 @@ def test_reload_swaps_both(loader: Loader, device: Device) -> None:
                     & {entry["id"] for entry in after[tier]["maps"]})
     # Nothing of the old ones is held any more.
     assert device.bound() == [device.offloaded()] == [after["offload"]["program"]["id"]]
-    assert len([name for _, name in in_bpf("prog") if name.startswith("shunt_")]) == 3
+    assert len([name for _, name in in_bpf("prog") if name.startswith("shunt_")]) == 4
 
 
 def test_reload_with_other_limits(loader: Loader, device: Device) -> None:

@@ -96,13 +96,13 @@ def test_device_lost_and_found(loader: Loader, device: Device) -> None:
 
 def test_service_outlives_its_device(loader: Loader, device: Device, service: Service) -> None:
     service.says("n0: driver: generation 1")
-    assert list(loader.status()) == ["offload", "driver"]
+    assert list(loader.status()) == ["offload", "driver", "userspace"]
     device.remove()
     service.says("n0: the interface is gone; waiting for it")
     device.add()
     service.says("n0: offload: attached")
     service.says("n0: driver: generation 1")
-    assert list(loader.status()) == ["offload", "driver"]
+    assert list(loader.status()) == ["offload", "driver", "userspace"]
     service.close()
     assert list(device.programs()) == ["driver", "offload"]
 
