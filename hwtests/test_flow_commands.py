@@ -5,6 +5,7 @@ and forget them."""
 from __future__ import annotations
 
 import os
+import re
 import socket
 from typing import Any
 
@@ -98,6 +99,9 @@ def test_flows_are_shown_and_forgotten(site: Site) -> None:
     assert 0 <= flow["idle"] <= flow["age"] < 60
     words = site.loader("show", "flows").stdout
     assert "155 flows, 55 of them not shown: --all shows them" in words
+    counted = site.loader.json("stats", "lb0")["tiers"][0]["flows"]
+    assert counted["added"] == 155 and not counted["over_budget"]
+    assert re.search(r"^added +155  new flows", site.loader("stats", "--by", "flow").stdout, re.M)
     by_server = {name: site.flows("--server", name)["count"] for name in ("s1", "s2")}
     assert sum(by_server.values()) == 155 and all(by_server.values())
     assert site.flows("--server", "web/s1")["count"] == by_server["s1"]

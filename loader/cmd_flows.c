@@ -207,5 +207,6 @@ const struct cli_command cmd_flush = {
 	.options_size = sizeof(struct options),
 	.min_arguments = 1,
 	.max_arguments = 1,
+	.acts = true,
 	.run = run,
 };

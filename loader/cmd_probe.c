@@ -126,8 +126,8 @@ static void print_tiers(const struct probe *probe)
 		const char *text = probe_text(tier);
 
 		if (tier->reason.code == REASON_NONE)
-			out_text("%-9s %-8s%s%s\n", tiers[number].name, usable_names[tier->usable],
-				 text[0] ? " " : "", text);
+			out_text("%-9s %-*s%s\n", tiers[number].name, text[0] ? 9 : 0,
+				 usable_names[tier->usable], text);
 		else
 			out_text("%-9s %-8s %-*s  %s\n", tiers[number].name,
 				 usable_names[tier->usable], width, text,

@@ -28,8 +28,8 @@ static const struct section {
 	const char *name;
 	enum stats_kind kind;
 } sections[] = {
-	{ "server", STATS_SERVERS }, { "vip", STATS_VIPS },	  { "config", STATS_CONFIGS },
-	{ "reason", STATS_REASONS }, { "stack", STATS_STACK_IN },
+	{ "server", STATS_SERVERS }, { "vip", STATS_VIPS },   { "config", STATS_CONFIGS },
+	{ "reason", STATS_REASONS }, { "flow", STATS_FLOWS }, { "stack", STATS_STACK_IN },
 };
 
 #define N_SECTIONS (sizeof(sections) / sizeof(sections[0]))
@@ -56,13 +56,16 @@ static void item_row(struct out_table *table, const struct pair *pair,
 {
 	uint32_t n;
 	const struct stats_item *item = &stats_items(tier, kind, &n)[index];
-	const char *note = kind == STATS_REASONS ? names_reason_help(index) : "";
-	char packets[16], octets[16], each[20];
+	const char *note = kind == STATS_REASONS ? names_reason_help(index) :
+			   kind == STATS_FLOWS	 ? names_flow_help(index) :
+						   "";
+	char packets[16], octets[16] = "", each[20];
 	const char *cells[] = { item->name, packets, octets,
 				rate_text(pair, tier, kind, index, each), note };
 
 	out_count(packets, item->count.packets);
-	out_octets(octets, item->count.octets);
+	if (kind != STATS_FLOWS)
+		out_octets(octets, item->count.octets);
 	out_table_row(table, item->count.packets || kind != STATS_REASONS ? OUT_PLAIN : OUT_DIM,
 		      cells);
 }
@@ -132,10 +135,15 @@ static void print_tier(const struct options *options, const struct pair *pair,
 	out_text("%s  %s  generation %u  %s packets  %s\n\n", tier->interface,
 		 tiers[tier->tier].name, tier->generation, out_count(packets, tier->total.packets),
 		 out_octets(octets, tier->total.octets));
-	for (size_t i = 0; i < N_SECTIONS; i++)
-		if (sections[i].kind != STATS_STACK_IN && wants(options, sections[i].name))
-			print_items(sections[i].name, pair, tier, sections[i].kind,
-				    options->all || sections[i].kind != STATS_REASONS);
+	for (size_t i = 0; i < N_SECTIONS; i++) {
+		enum stats_kind kind = sections[i].kind;
+
+		if (kind != STATS_STACK_IN && !(kind == STATS_FLOWS && !tier->n_flows) &&
+		    wants(options, sections[i].name))
+			print_items(sections[i].name, pair, tier, kind,
+				    options->all ||
+					    !(kind == STATS_REASONS || kind == STATS_FLOWS));
+	}
 	if (tier->n_stack[LB_EGRESS] && wants(options, "stack")) {
 		print_stack(pair, tier, STATS_STACK_IN, options->all);
 		print_stack(pair, tier, STATS_STACK_OUT, options->all);
@@ -263,7 +271,8 @@ static int run(const struct cli_common *common, const void *opaque, int argc, ch
 	for (size_t i = 0; i < N_SECTIONS; i++)
 		known = known || !strcmp(options->by, sections[i].name);
 	if (!known)
-		return out_usage(options->by, "--by takes server, vip, config, reason or stack");
+		return out_usage(options->by,
+				 "--by takes server, vip, config, reason, flow or stack");
 	if (options->interval > INTERVAL_MAX) {
 		snprintf(text, sizeof(text), "%ld", options->interval);
 		return out_usage(text, "--interval takes 1 to 86400 seconds");
@@ -279,9 +288,9 @@ static const struct cli_option option_table[] = {
 	{ 'n', "count", CLI_NUMBER, offsetof(struct options, count), "N",
 	  "stop after N views, which implies -w" },
 	{ 0, "by", CLI_STRING, offsetof(struct options, by), "WHAT",
-	  "only server, vip, config, reason or stack" },
+	  "only server, vip, config, reason, flow or stack" },
 	{ 'a', "all", CLI_FLAG, offsetof(struct options, all), NULL,
-	  "reasons, and lines of the stack, that are zero too" },
+	  "reasons, and lines of flows and the stack, that are zero too" },
 	{ 0, NULL, CLI_FLAG, 0, NULL, NULL },
 };
 
@@ -292,7 +301,8 @@ const struct cli_command cmd_stats = {
 	.details =
 		"Each packet a tier saw counts under exactly one reason (loader help reasons), so the\n"
 		"reasons add up to the packets. What came up to the host's stack on the interface and\n"
-		"what left by it is counted apart, by VIP.",
+		"what left by it is counted apart, by VIP. flow: what became of packets whose flow was not\n"
+		"known.",
 	.options = option_table,
 	.options_size = sizeof(struct options),
 	.max_arguments = 1,

@@ -51,8 +51,10 @@ static json_t *interface_json(const struct config_interface *interface)
 
 const char *config_key_text(const struct config_cid *cid, char *buffer)
 {
+	if (!cid->keyed)
+		return NULL;
 	snprintf(buffer, CONFIG_KEY_TEXT, KEYS_FINGERPRINT_NAME "%s", cid->fingerprint);
-	return cid->keyed ? buffer : NULL;
+	return buffer;
 }
 
 static json_t *cid_json(const struct config *config, const struct config_cid *cid)

@@ -109,6 +109,7 @@ void sync_carry(const struct map_set *from, const struct map_set *to)
 	if (from->cid_seen >= 0 && to->cid_seen >= 0)
 		carry(from->cid_seen, to->cid_seen, cids, sizeof(uint64_t));
 	if (from->flow_stats >= 0 && to->flow_stats >= 0)
-		carry(from->flow_stats, to->flow_stats, LB_FLOW_COUNT_COUNT, each);
+		carry(from->flow_stats, to->flow_stats, LB_FLOW_COUNT_COUNT,
+		      copies(true) * sizeof(struct lb_count)); /* one a CPU in every set */
 	flow_table_carry(from, to);
 }

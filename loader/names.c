@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * lb/counters.h's list of reasons as text.
+ * lb/counters.h's lists as text.
  */
 #include "names.h"
 
@@ -36,4 +36,22 @@ const char *names_reason_verdict(enum lb_reason reason)
 const char *names_reason_help(enum lb_reason reason)
 {
 	return known(reason) ? reasons[reason].help : "";
+}
+
+static const struct {
+	const char *name, *help;
+} flows[] = {
+#define X(name, help) [LB_FLOW_COUNT_##name] = { #name, help },
+	LB_FLOW_COUNTERS(X)
+#undef X
+};
+
+const char *names_flow(enum lb_flow_counter counter)
+{
+	return flows[counter].name;
+}
+
+const char *names_flow_help(enum lb_flow_counter counter)
+{
+	return flows[counter].help;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the data path's reasons are called and mean, from the one list in lb/counters.h.
+ * What the data path's reasons and counters are called and mean, from the lists in lb/counters.h.
  */
 #ifndef SHUNT_NAMES_H
 #define SHUNT_NAMES_H
@@ -13,5 +13,9 @@ const char *names_reason(enum lb_reason reason);
 const char *names_reason_verdict(enum lb_reason reason);
 /* A sentence for people. */
 const char *names_reason_help(enum lb_reason reason);
+
+/* Of flow_stats. */
+const char *names_flow(enum lb_flow_counter counter);
+const char *names_flow_help(enum lb_flow_counter counter);
 
 #endif

@@ -43,6 +43,23 @@ static int read_reasons(const struct map_set *maps, struct stats_tier *tier)
 	return err;
 }
 
+static int read_flows(const struct map_set *maps, struct stats_tier *tier)
+{
+	struct lb_count counts[LB_FLOW_COUNT_COUNT];
+	int err;
+
+	if (maps->flow_stats < 0)
+		return 0;
+	/* One a CPU in every set: the tier userspace has that of the tier that it is below. */
+	err = sync_counts(maps->flow_stats, true, LB_FLOW_COUNT_COUNT, counts);
+	tier->n_flows = err ? 0 : LB_FLOW_COUNT_COUNT;
+	for (uint32_t i = 0; i < tier->n_flows; i++) {
+		snprintf(tier->flows[i].name, sizeof(tier->flows[i].name), "%s", names_flow(i));
+		tier->flows[i].count = counts[i];
+	}
+	return err;
+}
+
 uint32_t stats_number(const json_t *numbers, const char *kind, const char *name, uint32_t n)
 {
 	json_int_t number =
@@ -154,7 +171,7 @@ static int read_tier(const struct attachment *attachment, struct stats_tier *tie
 	err = sync_read(maps, &config, &numbers, &tier->generation, reason);
 	if (err)
 		return err;
-	err = read_reasons(maps, tier);
+	err = read_reasons(maps, tier) ?: read_flows(maps, tier);
 	if (!err && config)
 		err = read_vips(maps, config, numbers, tier);
 	if (!err && config)
@@ -231,6 +248,9 @@ const struct stats_item *stats_items(const struct stats_tier *tier, enum stats_k
 	case STATS_CONFIGS:
 		*n = tier->n_configs;
 		return tier->configs;
+	case STATS_FLOWS:
+		*n = tier->n_flows;
+		return tier->flows;
 	case STATS_STACK_IN:
 		*n = tier->n_stack[LB_INGRESS];
 		return tier->stack[LB_INGRESS];
@@ -300,6 +320,16 @@ static json_t *reasons_json(const struct stats_tier *tier)
 		json_object_set_new(item, "verdict", json_string(names_reason_verdict(i)));
 		json_object_set_new(object, tier->reasons[i].name, item);
 	}
+	return object;
+}
+
+static json_t *flows_json(const struct stats_tier *tier)
+{
+	json_t *object = tier->n_flows ? json_object() : json_null();
+
+	for (uint32_t i = 0; i < tier->n_flows; i++)
+		json_object_set_new(object, tier->flows[i].name,
+				    json_integer((json_int_t)tier->flows[i].count.packets));
 	return object;
 }
 
@@ -392,14 +422,14 @@ json_t *stats_json(const struct stats *stats)
 
 		json_array_append_new(
 			list,
-			json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "interface",
+			json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "interface",
 				  tier->interface, "tier", tiers[tier->tier].name, "generation",
 				  (json_int_t)tier->generation, "total", count_json(&tier->total),
 				  "reasons", reasons_json(tier), "vips",
 				  items_json(tier->vips, tier->n_vips), "servers",
 				  items_json(tier->servers, tier->n_servers), "configs",
-				  items_json(tier->configs, tier->n_configs), "stack",
-				  stats_stack_json(tier)));
+				  items_json(tier->configs, tier->n_configs), "flows",
+				  flows_json(tier), "stack", stats_stack_json(tier)));
 	}
 	return json_pack("{s:s, s:f, s:o, s:o}", "schema", "shunt/stats/1", "time", stats->time,
 			 "tiers", list, "offloaded", shares_json(stats));

@@ -24,6 +24,8 @@ struct stats_tier {
 	uint64_t encrypted; /* those of them by encrypted CIDs */
 	uint32_t known, known_room; /* a card's: CIDs that it was told of */
 	struct stats_item reasons[LB_REASON_COUNT];
+	struct stats_item flows[LB_FLOW_COUNT_COUNT]; /* packets alone */
+	uint32_t n_flows; /* 0: a card's, which remembers none */
 	uint32_t n_vips, n_servers, n_configs;
 	struct stats_item *vips, *servers, *configs;
 	/*
@@ -48,6 +50,7 @@ enum stats_kind {
 	STATS_VIPS,
 	STATS_SERVERS,
 	STATS_CONFIGS,
+	STATS_FLOWS,
 	STATS_STACK_IN,
 	STATS_STACK_OUT
 };

@@ -228,7 +228,10 @@ static struct config *load_valid(const struct folder *folder)
 static void keys_of_a_file(void **state)
 {
 	struct config *config = load_valid(*state);
+	char text[CONFIG_KEY_TEXT] = "";
 
+	assert_null(config_key_text(&config->cids[2], text));
+	assert_string_equal(text, "");
 	assert_true(config->cids[0].keyed);
 	assert_memory_equal(config->cids[0].key, RAW, CONFIG_KEY_SIZE);
 	assert_string_equal(config->cids[0].fingerprint, KCV);
