@@ -42,7 +42,8 @@ static LB_SUB __u32 lb_send(struct xdp_md *ctx, const struct lb_server *server, 
 		left = LB_ETH_LENGTH - 2;
 	}
 	shift = type_at - left - length;
-	if (LB_MAY_TRACK && shift >= 0 && lb_second_octet(mode_and_outer) & LB_OUTER_NAT)
+	if (LB_MAY_TRACK &&
+	    LB_UNLIKELY(shift >= 0 && lb_second_octet(mode_and_outer) & LB_OUTER_NAT))
 		/* An IPv6 packet has its header, but Linux 6.1 has forgotten what that was of. */
 		lb_nat_forward((__u8 *)ip, (__u8 *)udp,
 			       ip + LB_IPV6_LENGTH > (__u8 *)(long)ctx->data_end ? 4 : ip_version,
@@ -78,10 +79,12 @@ static LB_INLINE void lb_forward(struct xdp_md *ctx, struct lb_pkt *pkt)
 	sent = server ? lb_send(ctx, server, pkt->ip, pkt->udp, pkt->shape) :
 			LB_LEFT(LB_REASON_no_next_hop);
 	pkt->verdict = sent;
-	if (LB_MAY_TRACK && server && sent == LB_LEFT(LB_REASON_too_big))
-		lb_refuse(ctx, pkt, server);
-	else if (LB_LEFT_WHY(sent))
-		lb_pass(pkt, LB_LEFT_WHY(sent));
+	if (LB_UNLIKELY(LB_LEFT_WHY(sent))) {
+		if (LB_MAY_TRACK && server && sent == LB_LEFT(LB_REASON_too_big))
+			lb_refuse(ctx, pkt, server);
+		else
+			lb_pass(pkt, LB_LEFT_WHY(sent));
+	}
 }
 
 #endif

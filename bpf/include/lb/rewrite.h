@@ -276,7 +276,7 @@ static LB_INLINE int lb_rewrite(__u8 *data, const __u8 *end, const struct lb_ser
 		return 0;
 	lb_write_link(data, server, outer);
 	lb_enter(inner_ip, ip_version, &inner);
-	if (lb_is_gue(outer)) {
+	if (LB_UNLIKELY(lb_is_gue(outer))) {
 		/* The mask tells the verifier that it is not below zero. */
 		outer = (outer - LB_GUE_LENGTH) & LB_OUTER_MASK;
 		if (ip + outer + LB_GUE_LENGTH > end)
