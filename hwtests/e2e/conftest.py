@@ -7,7 +7,8 @@ import itertools
 import os
 import zlib
 from contextlib import ExitStack
-from typing import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Iterator, Mapping, Sequence
 
 import pytest
 
@@ -36,27 +37,44 @@ KEYED_SETUPS = [
 ]
 
 
-def spread(test: str, tiers: Sequence[Tier], modes: Sequence[Mode]
-           ) -> list[tuple[Setup, Family]]:
-    """Sites and families of a test: every tier with every mode once, and every pair of tier, mode,
-    link and family somewhere. Tests begin at different places, so that together they meet all."""
+@dataclass(frozen=True)
+class Place:
+    """Where a test runs, and which of the choices it has besides come there."""
+
+    setup: Setup
+    family: Family
+    #: Of two choices and of three: the number of one. Each meets every tier, mode, link and family.
+    two: int
+    three: int
+
+    def chosen(self, choices: Mapping[str, Any]) -> str:
+        """The name of one."""
+        assert len(choices) in (2, 3)
+        return list(choices)[self.two if len(choices) == 2 else self.three]
+
+
+def spread(test: str, tiers: Sequence[Tier], modes: Sequence[Mode]) -> list[Place]:
+    """Every tier with every mode once, and every pair of tier, mode, link and family somewhere.
+    Tests begin at different places, so that together they meet all."""
     turn = zlib.crc32(test.encode())
     found = []
     for (t, tier), (m, mode) in itertools.product(enumerate(tiers), enumerate(modes)):
         one_link, family = (t + m + turn) % 2 == 1, FAMILIES[(t + m // 2 + turn // 2) % 2]
-        found.append((SETUPS[tier, mode, one_link], family))
+        found.append(Place(SETUPS[tier, mode, one_link], family,
+                           (t + m + m // 2 + turn // 4) % 2, (t + m + turn // 4) % 3))
     return found
 
 
-def places(test: str, marks: Mapping[str, pytest.Mark]) -> list[tuple[Setup, Family]]:
-    """The sites and families of a test with these markers."""
+def places(test: str, marks: Mapping[str, pytest.Mark]) -> list[Place]:
+    """The places of a test with these markers."""
     if "everywhere" in marks:
-        return list(itertools.product(SETUPS.values(), FAMILIES))
+        return [Place(setup, family, 0, 0)
+                for setup, family in itertools.product(SETUPS.values(), FAMILIES)]
     turn = zlib.crc32(test.encode())
     found = spread(test, marks["tiers"].args if "tiers" in marks else TIERS,
                    marks["modes"].args if "modes" in marks else MODES)
     if "keyed" in marks:
-        found += [(setup, FAMILIES[(number + turn) % 2])
+        found += [Place(setup, FAMILIES[(number + turn) % 2], number // 2 % 2, number % 3)
                   for number, setup in enumerate(KEYED_SETUPS)]
     return found
 
@@ -67,6 +85,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "everywhere: runs at every site there is, in both families")
     config.addinivalue_line("markers", "modes(*names): runs with these modes alone")
     config.addinivalue_line("markers", "tiers(*names): runs in these tiers alone")
+    config.addinivalue_line("markers", "inturn(NAME={id: value, ...}): two or three values of an "
+                            "argument, of which each place has one")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -79,19 +99,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     names.insert(0, "shared_site")
     marks = {mark.name: mark for mark in metafunc.definition.iter_markers()}
+    choices = marks["inturn"].kwargs if "inturn" in marks else {}
     params = []
-    for setup, family in places(metafunc.definition.name, marks):
+    for place in places(metafunc.definition.name, marks):
         # With nat there is no outer header.
-        outers = FAMILIES if "outer" in names and setup.mode != "nat" else (family,)
+        outers = FAMILIES if "outer" in names and place.setup.mode != "nat" else (place.family,)
         for outer in outers:
-            words = [str(setup)]
-            words += [f"v{family}"] if "family" in names else []
+            words = [str(place.setup)]
+            words += [f"v{place.family}"] if "family" in names else []
             words += [f"outer-v{outer}"] if "outer" in names else []
-            values = {"shared_site": setup, "family": family, "outer": outer}
-            param = pytest.param(*(values[name] for name in names), id="-".join(words),
-                                 marks=[getattr(pytest.mark, setup.tier)])
+            words += [place.chosen(of) for of in choices.values()]
+            values = {"shared_site": place.setup, "family": place.family, "outer": outer}
+            param = pytest.param(*(values[name] for name in names),
+                                 *(of[place.chosen(of)] for of in choices.values()),
+                                 id="-".join(words), marks=[getattr(pytest.mark, place.setup.tier)])
             if param not in params:
                 params.append(param)
+    names += choices
     metafunc.parametrize(names, params, indirect=["shared_site"])
 
 

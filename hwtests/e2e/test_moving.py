@@ -106,7 +106,7 @@ def test_new_port_with_the_old_cid(site: Site, family: Family) -> None:
         assert len(dcids) == 2 and path["cid"] == dcids[-1]
 
 
-@pytest.mark.parametrize("what", ["port", "address", "both"])
+@pytest.mark.inturn(what={word: word for word in ("port", "address", "both")})
 def test_nat_rebinding(site: Site, family: Family, what: str) -> None:
     """The router forgets its mapping in the middle of a download; the client does not notice."""
     with site.account() as account, Nat(site.bed) as nat, start_gtlsclient(

@@ -65,12 +65,15 @@ def test_weights_change_during_traffic(site: Site, family: Family) -> None:
         assert sorted(account.where()) == sorted(homes)
 
 
-@pytest.mark.parametrize("text,path", [
-    ("version: 1\nvips: [", ""),
-    ("version: 1\nvips: [{name: a, address: 203.0.113.80, port: 4433, pool: nobody}]\n",
-     "vips[0].pool"),
-], ids=["broken", "wrong"])
-def test_invalid_file_changes_nothing(site: Site, family: Family, text: str, path: str) -> None:
+BROKEN = ("version: 1\nvips: [", "")
+WRONG = ("version: 1\nvips: [{name: a, address: 203.0.113.80, port: 4433, pool: nobody}]\n",
+         "vips[0].pool")
+
+
+@pytest.mark.inturn(text_and_path={"broken": BROKEN, "wrong": WRONG})
+def test_invalid_file_changes_nothing(site: Site, family: Family,
+                                      text_and_path: tuple[str, str]) -> None:
+    text, path = text_and_path
     bad = site.bed.dir / "bad.yaml"
     bad.write_text(text)
     with site.account(), start_gtlsclient(
@@ -105,6 +108,7 @@ def test_server_added(site: Site, family: Family) -> None:
 
 
 @pytest.mark.keyed
+@pytest.mark.modes("gue", "nat")
 def test_tier_changed_in_mid_connection(site: Site, family: Family) -> None:
     """Routing by connection ID keeps no state, so not even another tier loses a connection."""
     own = site.setup.tier

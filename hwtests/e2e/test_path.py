@@ -17,7 +17,8 @@ from .test_two_balancers import routed
 #: Each tier, each way in which a quoted packet looks to its server.
 KINDS: tuple[tuple[Tier, Mode, Layout], ...] = (
     ("driver", "ipip", Layout(1, 4, 4)), ("generic", "nat", Layout(4, 2, 14)),
-    ("driver", "nat", Layout(2, 3, 8)), ("generic", "gue", Layout(0, 2, 4)))
+    ("driver", "nat", Layout(2, 3, 8)), ("generic", "gue", Layout(0, 2, 4)),
+    ("userspace", "nat", Layout(2, 3, 8)), ("userspace", "ipip", Layout(3, 5, 5)))
 LESS = 1400
 SIZE = 300_000
 

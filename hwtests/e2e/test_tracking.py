@@ -106,7 +106,7 @@ def home_of(servers: dict[str, Process]) -> str:
     return home
 
 
-@pytest.mark.parametrize("what", ["port", "address"])
+@pytest.mark.inturn(what={word: word for word in ("port", "address")})
 def test_unmodified_server_and_nat_rebinding(site: Site, family: Family, what: str) -> None:
     """The connection ID that the client goes on with has been seen before, and leads home."""
     with site.unmodified(size=LONG) as servers, Nat(site.bed) as nat, start_gtlsclient(
@@ -125,6 +125,7 @@ def test_unmodified_server_and_nat_rebinding(site: Site, family: Family, what: s
         assert delta.servers == {name: delta.forwarded for name in delta.servers}
 
 
+@pytest.mark.modes("ipip", "nat")
 def test_unmodified_server_and_a_new_connection_id(site: Site, family: Family) -> None:
     """What connection IDs that cannot be decoded cost: a client that moves as RFC 9000 section 9.5
     wants it takes one that no packet had yet. It goes where new connections go, and is lost."""
@@ -141,7 +142,7 @@ def test_unmodified_server_and_a_new_connection_id(site: Site, family: Family) -
         assert {name for name, server in servers.items() if received(server)} > {home}
 
 
-@pytest.mark.parametrize("forget", [False, True], ids=["remembered", "forgotten"])
+@pytest.mark.inturn(forget={"remembered": False, "forgotten": True})
 def test_unmodified_server_drains(site: Site, family: Family, forget: bool) -> None:
     """Where it went before is all that holds a connection to a server that drains."""
     with site.unmodified(size=LONG) as servers, start_gtlsclient(

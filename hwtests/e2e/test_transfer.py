@@ -177,7 +177,7 @@ table netdev hold_back {{
     site.bed.client.run(["nft", "-f", "-"], input=rules)
 
 
-@pytest.mark.parametrize("options", [[], ["-V"]], ids=["plain", "retry"])
+@pytest.mark.inturn(options={"plain": [], "retry": ["-V"]})
 def test_servers_without_quic_lb(site: Site, family: Family, options: list[str]) -> None:
     """Connection IDs that mean nothing to the balancer: it keeps to the 4-tuple throughout."""
     with site.unmodified(*options, size=SIZE) as servers:
