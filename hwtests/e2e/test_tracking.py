@@ -16,12 +16,14 @@ from hwtests.lab.waiting import Deadline, wait_readable
 
 from .account import Account
 from .site import BASE, Site, Unroutable, held, received
-from .test_moving import ANSWERED, CONFIRMED, LONG, wait_unread
+from .test_moving import ANSWERED, CONFIRMED, wait_unread
 from .test_transfer import hold_back
 
 #: The connection IDs of servers without a configuration.
 CID_OCTETS = 9
 PATIENCE = 0.5  # seconds after which a client gives up
+#: As long as LONG of test_moving, in time: an unmodified server writes a log of every packet.
+FILE = 6_000_000
 
 
 def unroutable(site: Site) -> list[CidConfig]:
@@ -109,7 +111,7 @@ def home_of(servers: dict[str, Process]) -> str:
 @pytest.mark.inturn(what={word: word for word in ("port", "address")})
 def test_unmodified_server_and_nat_rebinding(site: Site, family: Family, what: str) -> None:
     """The connection ID that the client goes on with has been seen before, and leads home."""
-    with site.unmodified(size=LONG) as servers, Nat(site.bed) as nat, start_gtlsclient(
+    with site.unmodified(size=FILE) as servers, Nat(site.bed) as nat, start_gtlsclient(
             site.bed, family=family) as client:
         before = site.stats()
         client.wait_line(ANSWERED)
@@ -119,7 +121,7 @@ def test_unmodified_server_and_nat_rebinding(site: Site, family: Family, what: s
             wait_unread(site, client)
             nat.rebind(address=what == "address", port=what == "port")
         done = require_ok(finish_gtlsclient(client))
-        assert done.stream_bytes > LONG and home_of(servers) == home
+        assert done.stream_bytes > FILE and home_of(servers) == home
         delta = site.stats().since(before)
         assert delta.reasons["flow_cid"] > 0 and delta.reasons["cid"] == 0
         assert delta.servers == {name: delta.forwarded for name in delta.servers}
@@ -129,9 +131,10 @@ def test_unmodified_server_and_nat_rebinding(site: Site, family: Family, what: s
 def test_unmodified_server_and_a_new_connection_id(site: Site, family: Family) -> None:
     """What connection IDs that cannot be decoded cost: a client that moves as RFC 9000 section 9.5
     wants it takes one that no packet had yet. It goes where new connections go, and is lost."""
-    with site.unmodified(size=LONG) as servers, start_gtlsclient(
+    with site.unmodified(size=FILE) as servers, start_gtlsclient(
             site.bed, family=family, idle_timeout=PATIENCE,
-            options=["--change-local-addr=150ms", "--delay-stream=160ms"]) as client:
+            options=["--change-local-addr=150ms", "--delay-stream=160ms",
+                     "--initial-rtt=20ms"]) as client:
         client.wait_line(CONFIRMED)
         with held(client):
             home = home_of(servers)
@@ -145,7 +148,7 @@ def test_unmodified_server_and_a_new_connection_id(site: Site, family: Family) -
 @pytest.mark.inturn(forget={"remembered": False, "forgotten": True})
 def test_unmodified_server_drains(site: Site, family: Family, forget: bool) -> None:
     """Where it went before is all that holds a connection to a server that drains."""
-    with site.unmodified(size=LONG) as servers, start_gtlsclient(
+    with site.unmodified(size=FILE) as servers, start_gtlsclient(
             site.bed, family=family, idle_timeout=PATIENCE if forget else 5.0) as client:
         client.wait_line(ANSWERED)
         with held(client):

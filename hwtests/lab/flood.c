@@ -120,10 +120,11 @@ static struct endpoint anywhere(struct flood *flood)
 
 static void write_initial(uint8_t *at, struct flood *flood)
 {
+	const uint8_t version[] = { 0, 0, 0, 1 };
 	uint64_t cids[2] = { next(flood), next(flood) };
 
 	at[0] = LONG_INITIAL;
-	memcpy(at + 1, "\0\0\0\1", 4);
+	memcpy(at + 1, version, sizeof(version));
 	at[5] = CID;
 	memcpy(at + 6, &cids[0], CID);
 	/* Config id 7: no balancer can read it. */
