@@ -77,6 +77,8 @@ def test_connections_lose_nothing(site: Site, family: Family) -> None:
         site.apply(servers=servers, weights={name: int(name == SINK) for name in servers})
         flood(site, family)
         assert all(client.running() for client in clients), "the flood came too late"
+        [tier] = site.loader.json("show", "flows")["tiers"]
+        assert .8 * FLOWS < tier["flows"]["count"] <= FLOWS
         results = [require_ok(finish_gtlsclient(client, 30)) for client in clients]
         assert sorted(account.where()) == sorted(account.where("connection"))
         assert set(account.where()) == set(BASE) and len(account.where()) == CONNECTIONS
