@@ -24,8 +24,12 @@ static const struct {
 	  BENCH_CONNECTIONS, 1, 0, 1.2 },
 	{ "three encrypts, 512,000 connections against 1", "three encrypts", "three encrypts",
 	  BENCH_CONNECTIONS, 1, 0, 1.2 },
-	{ "spoofed new flows above the budget against untracked", "spoofed, no budget",
-	  "spoofed, untracked", 1, 1, 0, 1.5 },
+	{ "spoofed above the budget against untracked", "spoofed, no budget", "spoofed, untracked",
+	  1, 1, 0, 1.5 },
+	{ "the same beside 64,000 known flows", "spoofed, no budget", "spoofed, untracked", 64000,
+	  64000, 0, 1.5 },
+	{ "the same beside 512,000 known flows", "spoofed, no budget", "spoofed, untracked",
+	  BENCH_CONNECTIONS, BENCH_CONNECTIONS, 0, 1.5 },
 };
 
 #define N_KERNEL_AIMS (sizeof(kernel_aims) / sizeof(kernel_aims[0]))

@@ -307,6 +307,25 @@ int bed_set_budget(const struct bed *bed, uint32_t flows)
 	return 0;
 }
 
+static int forget_recent(int fd)
+{
+	struct bpf_map_info info = {};
+	__u32 length = sizeof(info), n;
+	int error = bpf_obj_get_info_by_fd(fd, &info, &length) ? -errno : 0;
+	uint32_t *keys = error ? NULL : calloc(info.max_entries, sizeof(*keys));
+	void *zeros = error ? NULL : calloc(info.max_entries, info.value_size);
+
+	if (!error && (!keys || !zeros))
+		error = -ENOMEM;
+	for (n = 0; !error && n < info.max_entries; n++)
+		keys[n] = n;
+	if (!error && bpf_map_update_batch(fd, keys, zeros, &n, NULL))
+		error = -errno;
+	free(zeros);
+	free(keys);
+	return error;
+}
+
 #define FORGET_AT_ONCE 4096
 
 int bed_forget_flows(const struct bed *bed)
@@ -326,5 +345,7 @@ int bed_forget_flows(const struct bed *bed)
 	}
 	free(keys);
 	free(flows);
-	return error == -ENOENT ? 0 : error; /* which says that nothing is left */
+	if (error != -ENOENT) /* which says that nothing is left */
+		return error;
+	return forget_recent(bed->maps.flow_recent);
 }

@@ -85,6 +85,7 @@ void bed_close(struct bed *bed);
 int bed_program(const struct bed *bed, enum bench_hook hook);
 /* How many new flows it remembers in a second. */
 int bed_set_budget(const struct bed *bed, uint32_t flows);
+/* And flow_recent_map, which would tell of them for a while. */
 int bed_forget_flows(const struct bed *bed);
 
 struct bed_counts {
@@ -129,7 +130,7 @@ enum case_flows {
 	FLOWS_KNOWN, /* it has met every packet of the case before */
 	FLOWS_MOVED, /* the connection, but not the client's address; and has no budget */
 	FLOWS_NEW, /* none, and has room and budget for them */
-	FLOWS_FLOOD, /* none, and no budget, but other flows */
+	FLOWS_FLOOD, /* none, and no budget, but the flows of the same packets as they are not spoofed */
 };
 
 struct bench_case {

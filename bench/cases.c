@@ -164,10 +164,39 @@ static void add_tiers(struct list *list)
 	}
 }
 
-/*
- * What conn_track costs, beside the same packets without it. Spoofed ones have a client each; where there is
- * no budget for new flows, those that are known stand in the way.
- */
+/* connections: that conn_track knows meanwhile. */
+static void add_flood(struct list *list)
+{
+	struct bench_case what = {
+		.frames = FRAME_INITIAL,
+		.tier = TIER_DRIVER,
+		.version = 4,
+		.reason = LB_REASON_hash_unknown_config,
+		.spoofed = true,
+	};
+
+	for (size_t i = 0; i < N_SIZES; i++) {
+		what.connections = sizes[i];
+		what.only_full = sizes[i] == BENCH_CONNECTIONS;
+		what.name = "spoofed, untracked";
+		what.bed = BED_IPIP4;
+		what.flows = FLOWS_NONE;
+		if (sizes[i] != 4000)
+			add(list, what);
+		what.name = "spoofed, no budget";
+		what.bed = BED_NEW;
+		what.flows = FLOWS_FLOOD;
+		if (sizes[i] != 4000)
+			add(list, what);
+	}
+	what.name = "spoofed, remembered";
+	what.flows = FLOWS_NEW;
+	what.connections = 1;
+	what.only_full = false;
+	add(list, what);
+}
+
+/* What conn_track costs, beside the same packets without it. Spoofed ones have a client each. */
 static void add_flows(struct list *list)
 {
 	struct bench_case what = {
@@ -197,20 +226,7 @@ static void add_flows(struct list *list)
 	add(list, what);
 	what.connections = 1;
 	add(list, what);
-	what.frames = FRAME_INITIAL;
-	what.reason = LB_REASON_hash_unknown_config;
-	what.name = "spoofed, untracked";
-	what.bed = BED_IPIP4;
-	what.flows = FLOWS_NONE;
-	add(list, what);
-	what.name = "spoofed, no budget";
-	what.bed = BED_FLOWS;
-	what.flows = FLOWS_FLOOD;
-	add(list, what);
-	what.name = "spoofed, remembered";
-	what.bed = BED_NEW;
-	what.flows = FLOWS_NEW;
-	add(list, what);
+	add_flood(list);
 }
 
 /* The reason is not counted there: by TC's own counters the packets must have gone by. */

@@ -126,15 +126,15 @@ static int set_flows(struct measurement *measurement, const struct measured *mea
 
 	if (flows == FLOWS_NONE)
 		return 0;
-	if (flows != FLOWS_FLOOD)
+	if (flows == FLOWS_NEW || flows == FLOWS_FLOOD)
+		error = bed_forget_flows(bed);
+	if (!error)
 		error = bed_set_budget(bed, UINT32_MAX);
-	if (!error && flows == FLOWS_NEW)
-		return bed_forget_flows(bed);
 	/* One lap by their own addresses, and one that tells of their connection IDs. */
 	span.spoofed = false;
-	if (!error && flows != FLOWS_FLOOD)
+	if (!error && flows != FLOWS_NEW)
 		error = harness_run(harness, bed->program, &span, 2 * span.count, &result);
-	if (!error && flows != FLOWS_KNOWN)
+	if (!error && (flows == FLOWS_MOVED || flows == FLOWS_FLOOD))
 		error = bed_set_budget(bed, 0);
 	return error;
 }
