@@ -65,7 +65,8 @@ class Stats:
 
     @property
     def datagrams(self) -> int:
-        """What of it servers see: ICMP is for their hosts."""
+        """What of it servers see. ICMP is for their hosts: that a client's port is closed, say,
+        which is told of whatever comes when it has ended."""
         return self.forwarded - self.reasons["icmp"]
 
 

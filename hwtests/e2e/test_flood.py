@@ -24,8 +24,9 @@ FLOOD, RATE = 40_000, 20_000
 #: Less than the flood would fill.
 FLOWS = 2_000
 SINK = "s3"
-#: Ten octets a millisecond: long enough for all to begin and the flood to end.
-TRANSFER = "/slow/90000"
+#: Octets, of which a server sends ten a millisecond: for as long as it takes all to begin. The last
+#: is for a machine that has much else to do.
+TRANSFERS = (90_000, 180_000, 360_000)
 
 
 @contextlib.contextmanager
@@ -60,6 +61,22 @@ def datagrams(results: list[GtlsResult]) -> int:
                               re.MULTILINE)) for result in results)
 
 
+def begin(site: Site, stack: ExitStack) -> tuple[list[GtlsResult], list[Process]]:
+    """As many clients as are wanted, all in the middle of something. What earlier ones came to,
+    which were not: their transfers ended before the last had begun."""
+    earlier: list[GtlsResult] = []
+    for octets in TRANSFERS:
+        clients = [stack.enter_context(start_gtlsclient(
+            site.bed, [f"/slow/{octets}"], family=FAMILIES[number % 2], idle_timeout=10))
+            for number in range(CONNECTIONS)]
+        for client in clients:
+            client.wait_line(ANSWERED, 60)
+        if all(client.running() for client in clients):
+            return earlier, clients
+        earlier += [require_ok(finish_gtlsclient(client, 60)) for client in clients]
+    raise AssertionError(f"{CONNECTIONS} clients took longer to begin than the longest transfer")
+
+
 @pytest.mark.tiers("driver")
 @pytest.mark.modes("ipip")
 def test_connections_lose_nothing(site: Site, family: Family) -> None:
@@ -69,19 +86,17 @@ def test_connections_lose_nothing(site: Site, family: Family) -> None:
     servers = [*BASE, SINK]
     with site.limited(flows=FLOWS), sink(site), site.serving(cids), \
             site.account() as account, ExitStack() as stack:
-        clients = [stack.enter_context(start_gtlsclient(
-            site.bed, [TRANSFER], family=FAMILIES[number % 2], idle_timeout=10))
-            for number in range(CONNECTIONS)]
-        for client in clients:
-            client.wait_line(ANSWERED, 30)
+        earlier, clients = begin(site, stack)
         site.apply(servers=servers, weights={name: int(name == SINK) for name in servers})
+        before = site.stats()
         flood(site, family)
-        assert all(client.running() for client in clients), "the flood came too late"
+        during = site.stats().since(before)
         [tier] = site.loader.json("show", "flows")["tiers"]
         assert .8 * FLOWS < tier["flows"]["count"] <= FLOWS
-        results = [require_ok(finish_gtlsclient(client, 30)) for client in clients]
+        results = earlier + [require_ok(finish_gtlsclient(client, 60)) for client in clients]
         assert sorted(account.where()) == sorted(account.where("connection"))
-        assert set(account.where()) == set(BASE) and len(account.where()) == CONNECTIONS
+        assert set(account.where()) == set(BASE) and len(account.where()) == len(results)
+        assert during.datagrams - during.servers[f"web/{SINK}"] > CONNECTIONS
         account.lost = FLOOD
     assert account.balancer is not None
     assert account.balancer.servers[f"web/{SINK}"] == FLOOD

@@ -54,7 +54,7 @@ def test_client_is_told_what_does_not_fit(narrow: Site, family: Family, outer: F
     answered = account.balancer.reasons["too_big_answered"]
     assert max(sizes) > 1400 + overhead
     assert answered == sum(size > MTU for size in sizes)
-    assert account.balancer.forwarded == len(sizes) - answered
+    assert account.balancer.datagrams == len(sizes) - answered
     # By 4in4 the largest probe fits as well.
     assert (answered == 0) == (overhead == HEADER[family] == 20)
     told = narrow.bed.client.run(["ip", "route", "get", narrow.bed.vip(family)]).stdout
