@@ -124,7 +124,7 @@ def test_a_kernel_learns_the_mtu(tier: str) -> None:
             "forwarding": {"mode": "ipip", "server_mtu": MTU},
             "pools": [{"name": "p", "servers": [{"name": "s", "address": host.address4}]}],
             "vips": [{"name": f"v{family}", "address": bed.vip(family), "port": bed.port,
-                      "pool": "p"} for family in (4, 6)]})
+                      "pool": "p"} for family in FAMILIES]})
         stack.enter_context(loader.start("run", "-c", file))
         for family in FAMILIES:
             kind, code, origin = (3, 4, 2) if family == 4 else (2, 0, 3)

@@ -19,7 +19,7 @@ from scapy.utils import PcapWriter  # type: ignore[import]
 from hwtests.lab import Bed, Loader, Wire
 from hwtests.lab.bed import built, client4
 from hwtests.running import PORT, Service, base_config
-from hwtests.test_userspace import wait_until
+from hwtests.test_userspace import counts, wait_until
 
 VIP = "203.0.113.80"
 #: Config id 7: nobody reads these.
@@ -148,5 +148,4 @@ def test_an_error_finds_the_flow_that_it_is_about(bed: Bed, loader: Loader) -> N
         service.reload(config)
         near.send(bytes(error))
         assert where() == home
-        wait_until(lambda: loader.json("stats", "lb0")["tiers"][0]["reasons"]["icmp"][
-            "packets"] == 1, lambda: loader("stats", "lb0").stdout)
+        counts(loader, "icmp", 1)

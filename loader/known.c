@@ -82,7 +82,8 @@ static void find_tiers(struct site *site)
 
 		if (site->list[i].tier == TIER_OFFLOAD && maps->conn >= 0)
 			site->card = maps;
-		else if (site->list[i].tier != TIER_USERSPACE && maps->cid_sample >= 0 && maps->cid_key >= 0 && maps->cid_seen >= 0)
+		else if (site->list[i].tier != TIER_USERSPACE && maps->cid_sample >= 0 &&
+			 maps->cid_key >= 0 && maps->cid_seen >= 0)
 			site->host = maps;
 	}
 }

@@ -35,7 +35,7 @@ bool site_find(const struct site *site, enum tier tier, struct pin_path *folder)
 int site_read(const struct site *site, enum tier tier, const struct pin_path *folder,
 	      struct attachment *attachment, struct reason *reason);
 
-#define SITE_BUILD_MARK "build-%016llx"
+#define SITE_BUILD_MARK	 "build-%016llx"
 #define SITE_DEVICE_MARK "device-%u" /* of the tier userspace, which no hook knows: the ifindex */
 
 #endif
