@@ -147,22 +147,24 @@ static int walk_all(const struct street *street, uint32_t cores, uint32_t frames
 		    uint64_t *met)
 {
 	struct walker walkers[MAX_CORES] = {};
-	pthread_t threads[MAX_CORES];
+	pthread_t other;
 	uint64_t before = ends_met(&street->ends);
 	pthread_barrier_t start;
-	uint32_t n = 0;
-	int error;
+	int error = 0;
 
-	pthread_barrier_init(&start, NULL, cores);
-	for (uint32_t i = 0; i < cores; i++)
+	for (uint32_t i = 0; i < MAX_CORES; i++)
 		walkers[i] = (struct walker){ street, i, frames, &start, 0, 0 };
-	for (n = 1, error = 0; n < cores && !error; n++)
-		error = -pthread_create(&threads[n], NULL, walk, &walkers[n]);
-	if (error) /* of a machine that cannot even start a thread */
-		abort();
+	/* At most one more, so where it does not come nobody waits. */
+	pthread_barrier_init(&start, NULL, cores);
+	if (cores > 1)
+		error = -pthread_create(&other, NULL, walk, &walkers[1]);
+	if (error) {
+		pthread_barrier_destroy(&start);
+		return error;
+	}
 	walk(&walkers[0]);
-	for (uint32_t i = 1; i < cores; i++)
-		pthread_join(threads[i], NULL);
+	if (cores > 1)
+		pthread_join(other, NULL);
 	pthread_barrier_destroy(&start);
 	*met = ends_met(&street->ends) - before;
 	*mpps = 0;

@@ -32,7 +32,8 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Document:
     than its case's, or came out otherwise than from the program alone."""
     path = tmp_path_factory.mktemp("bench") / "bench.json"
     chart = path.with_suffix(".svg")
-    done = run("--quick", "--rounds", "3", "--packets", "20000", "--veth", "--control", "--json", str(path),
+    done = run("--quick", "--rounds", "3", "--packets", "20000", "--veth", "--control",
+               "--json", str(path),
                "--svg", str(chart))
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
