@@ -42,8 +42,8 @@ MAY_INCLUDE = {
 }
 
 # These compute only: they are tested without root, and no kernel is asked for anything.
-PURE = ("main.c reason.[ch] tier.c plan.[ch] plan_cids.c rows.c table.c fit.[ch] cid.[ch] "
-        "names.[ch] decide.[ch] forward.[ch] fragments.[ch] piece.[ch] segments.[ch] "
+PURE = ("main.c reason.[ch] tier.c plan.[ch] plan_*.c rows.c table.c fit.[ch] "
+        "cid.[ch] names.[ch] decide.[ch] forward.[ch] fragments.[ch] piece.[ch] segments.[ch] "
         "relay.[ch] flows.[ch] promote.[ch] "
         "config*.[ch]")
 NOT_PURE = ["bpf/bpf.h", "bpf/libbpf.h", "xdp/*", "libmnl/*", "net/if.h", "sys/ioctl.h",

@@ -84,6 +84,8 @@ void plan_cid(const struct config_cid *cid, struct lb_cid_config *entry, struct 
 /* plan_cids.c: the tag of an encrypted config in a pool, by position, with the key that the plan holds. */
 uint32_t plan_cid_tag(const struct plan *plan, const struct config_cid *cid, uint32_t pool);
 
+/* plan_numbers.c: before: as plan_numbers_json() gave them, or NULL. 0 or -ENOMEM. */
+int plan_number_all(struct plan *plan, const json_t *before);
 /* plan_cids.c: the configs of all pools, once numbers are given. */
 void plan_build_cids(struct plan *plan);
 

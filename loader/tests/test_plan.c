@@ -2,7 +2,7 @@
 /*
  * The plan: what its tables hold, numbers that stay, what a card gets.
  *
- * Links: plan.c plan_cids.c table.c rows.c
+ * Links: plan.c plan_cids.c plan_numbers.c table.c rows.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
