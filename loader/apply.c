@@ -121,7 +121,8 @@ int apply_config(const struct attachment *attachment, const struct config *confi
 	lock = take_lock(attachment);
 	from = attachment->previous ? attachment->previous : &attachment->maps;
 	err = sync_read(from, &running, &numbers, &result->generation, reason);
-	if (err)
+	/* Somebody else was here since the caller looked: that is his to judge first. */
+	if (err || (request->only_over && result->generation != request->only_over))
 		goto out;
 	result->changes = config_diff(running, config);
 	if (!request->force)

@@ -23,6 +23,7 @@ struct apply_request {
 	int timeout_ms; /* how long to wait for neighbours */
 	bool dry_run; /* write nothing */
 	bool force; /* even if a CID config goes that packets still use; see rotation.h */
+	uint32_t only_over; /* nothing is done over another generation than this; 0: over any */
 };
 
 /*

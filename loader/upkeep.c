@@ -205,6 +205,7 @@ static int apply_one(struct upkeep *upkeep, const struct upkeep_interface *site,
 		const struct apply_request request = {
 			.timeout_ms = dry_run ? 0 : time_left(upkeep),
 			.dry_run = dry_run,
+			.only_over = dry_run ? 0 : site->compared[list[i].tier],
 		};
 		struct apply_result result = {};
 
@@ -217,6 +218,14 @@ static int apply_one(struct upkeep *upkeep, const struct upkeep_interface *site,
 	}
 	attach_list_free(list, n);
 	return error;
+}
+
+static bool is_foreign(const struct upkeep_interface *site)
+{
+	for (enum tier tier = 0; tier < TIER_COUNT; tier++)
+		if (site->foreign[tier])
+			return true;
+	return false;
 }
 
 /* The host tier has got other maps than those that the tier below it shared with it. */
@@ -250,7 +259,7 @@ static void update_one(struct upkeep *upkeep, struct upkeep_interface *site)
 		site->ifindex = 0;
 		return;
 	}
-	if (ifindex != site->ifindex || is_apart(site->wanted.name)) {
+	if (ifindex != site->ifindex || (!is_foreign(site) && is_apart(site->wanted.name))) {
 		error = attach_one(upkeep, site, &reason);
 	} else {
 		error = apply_one(upkeep, site, upkeep->config, false, &reason);
@@ -264,8 +273,10 @@ static void update_one(struct upkeep *upkeep, struct upkeep_interface *site)
 void upkeep_update(struct upkeep *upkeep)
 {
 	begin_round(upkeep, UPDATE_TIMEOUT_MS);
-	for (uint32_t i = 0; i < upkeep->n; i++)
+	for (uint32_t i = 0; i < upkeep->n; i++) {
 		update_one(upkeep, &upkeep->list[i]);
+		memset(upkeep->list[i].compared, 0, sizeof(upkeep->list[i].compared));
+	}
 }
 
 static const struct upkeep_interface *find(const struct upkeep *upkeep, const char *name)
@@ -306,14 +317,6 @@ static void tell_removed(const struct upkeep *before, const struct upkeep *after
 				 "loader detach %s",
 				 name, name);
 	}
-}
-
-static bool is_foreign(const struct upkeep_interface *site)
-{
-	for (enum tier tier = 0; tier < TIER_COUNT; tier++)
-		if (site->foreign[tier])
-			return true;
-	return false;
 }
 
 /*
@@ -383,6 +386,7 @@ static void compare_one(struct upkeep_interface *site, const struct attachment *
 		return;
 	running = config ? config_to_json(config) : NULL;
 	config_free(config);
+	site->compared[attachment->tier] = generation;
 	if (!running || json_equal(running, comparison->ours)) {
 		*foreign = 0;
 	} else if (comparison->file && json_equal(running, comparison->file)) {

@@ -17,6 +17,7 @@ struct upkeep_interface {
 	uint32_t ifindex; /* that it is attached on, 0: it is not */
 	enum reason_code failure; /* that has been told about already */
 	bool owed; /* the configuration has still to get there, whatever runs */
+	uint32_t compared[TIER_COUNT]; /* generation that was ours when we looked last; 0: any */
 	uint32_t foreign[TIER_COUNT]; /* generation somebody else applied, left alone; 0: none */
 };
 
