@@ -4,6 +4,7 @@ and forget them."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -67,6 +68,16 @@ class Site:
         """By the tier, for the VIPs."""
         vips = self.loader.json("stats", "lb0")["tiers"][0]["vips"]
         return int(sum(vip["packets"] for vip in vips.values()))
+
+    def entries(self) -> int:
+        """Of conn_track, also those that are over."""
+        shown = self.bed.lb.run(["bpftool", "-j", "map", "dump", "pinned",
+                                 f"/sys/fs/bpf/shunt/abi1/lb0/{self.tier}/conn_track"])
+        return len(json.loads(shown.stdout))
+
+    def counter(self, name: str) -> int:
+        """Of what became of new flows."""
+        return int(self.loader.json("stats", "lb0")["tiers"][0]["flows"][name])
 
     def flows(self, *words: str) -> Any:
         """What `show flows` says of the tier."""
@@ -173,3 +184,25 @@ def test_a_server_that_leaves_takes_its_flows_along(site: Site) -> None:
     site.send(20000, 50)
     after = site.homes()
     assert len(after) == 50 and set(after.values()) == {"s1", "s2"}
+
+
+def test_the_service_sweeps(site: Site) -> None:
+    """What is over goes without a packet of its own; the data path hears how much room there is."""
+    config = site.config("s1", "s2", handshake_timeout=1, idle_timeout=2, flows=160)
+    file = site.loader.write_config(config)
+    with site.loader.start("run", "-c", str(file)):
+        site.send(20000, 160)
+        room = site.loader.json("stats", "lb0")["tiers"][0]["conn_track"]
+        assert room["room"] == 160 and room["used"] <= 160
+        deadline = Deadline(15)
+        while site.entries():
+            assert not deadline.passed(), "what is over stays"
+        site.send(21000, 100)
+        site.send(22000, 100)
+        deadline = Deadline(15)
+        port = 23000
+        while not site.counter("full"):
+            assert not deadline.passed(), "the map never counted as full"
+            site.send(port, 50)
+            port += 50
+        assert site.entries() <= 160

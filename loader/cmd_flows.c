@@ -71,7 +71,7 @@ static void add_flow(struct listing *listing, const struct flow_table *flows, ui
 static int list_flows(struct listing *listing, struct reason *reason)
 {
 	struct flow_table flows;
-	int err = flow_table_open(&flows, &listing->names->view->attachment->maps);
+	int err = flow_table_open(&flows, &listing->names->view->attachment->maps, NULL);
 
 	if (err == -ENOTSUP)
 		return 0;
@@ -136,7 +136,7 @@ static int flush_tier(const struct attachment *attachment, const struct flow_wis
 		view_free(&view);
 		return err;
 	}
-	err = flow_table_open(&flows, &attachment->maps);
+	err = flow_table_open(&flows, &attachment->maps, NULL);
 	while (!err && flow_table_next(&flows, &err))
 		for (uint32_t i = 0; i < flows.n; i++) {
 			if (!flow_names_means(&names, &flows.keys[i], &flows.list[i]))

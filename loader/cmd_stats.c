@@ -144,6 +144,10 @@ static void print_tier(const struct options *options, const struct pair *pair,
 				    options->all ||
 					    !(kind == STATS_REASONS || kind == STATS_FLOWS));
 	}
+	if (tier->conn_track_room && wants(options, "flow"))
+		out_text("conn_track: %llu of %llu flows\n\n",
+			 (unsigned long long)tier->conn_track_used,
+			 (unsigned long long)tier->conn_track_room);
 	if (tier->n_stack[LB_EGRESS] && wants(options, "stack")) {
 		print_stack(pair, tier, STATS_STACK_IN, options->all);
 		print_stack(pair, tier, STATS_STACK_OUT, options->all);

@@ -23,16 +23,20 @@ static int read_setting(const struct map_set *set, struct lb_setting *setting)
 		       0;
 }
 
-int flow_table_open(struct flow_table *flows, const struct map_set *set)
+int flow_table_open(struct flow_table *flows, const struct map_set *set, const uint32_t *now)
 {
+	uint64_t jiffies = 0;
 	int err;
 
 	*flows = (struct flow_table){ .set = set };
 	if (set->conn_track < 0 || set->setting < 0)
 		return -ENOTSUP;
 	err = read_setting(set, &flows->setting);
+	if (!err && !now)
+		err = clock_jiffies(&jiffies);
 	if (err)
 		return err;
+	flows->now = now ? *now : (uint32_t)jiffies;
 	flows->keys = calloc(FLOW_TABLE_AT_ONCE, sizeof(*flows->keys));
 	flows->list = calloc(FLOW_TABLE_AT_ONCE, sizeof(*flows->list));
 	if (flows->keys && flows->list)
@@ -43,16 +47,10 @@ int flow_table_open(struct flow_table *flows, const struct map_set *set)
 
 bool flow_table_next(struct flow_table *flows, int *err)
 {
-	uint64_t now = 0;
-
 	*err = 0;
 	flows->n = 0;
 	if (flows->ended)
 		return false;
-	*err = clock_jiffies(&now);
-	if (*err)
-		return false;
-	flows->now = (uint32_t)now;
 	flows->n = FLOW_TABLE_AT_ONCE;
 	if (bpf_map_lookup_batch(flows->set->conn_track, flows->begun ? &flows->place : NULL,
 				 &flows->place, flows->keys, flows->list, &flows->n, NULL)) {
@@ -94,7 +92,7 @@ void flow_table_delete_cid(const struct flow_table *flows, uint32_t i)
 int flow_table_forget_servers(const struct map_set *set, const bool *gone)
 {
 	struct flow_table flows;
-	int err = flow_table_open(&flows, set);
+	int err = flow_table_open(&flows, set, NULL);
 
 	if (err)
 		return err == -ENOTSUP ? 0 : err;
@@ -137,7 +135,7 @@ static void count_since(const struct map_set *to, uint32_t since)
 static void copy(const struct map_set *from, const struct map_set *to)
 {
 	struct flow_table flows;
-	int err = flow_table_open(&flows, from);
+	int err = flow_table_open(&flows, from, NULL);
 
 	while (!err && flow_table_next(&flows, &err))
 		for (uint32_t i = 0; i < flows.n; i++)
@@ -169,4 +167,23 @@ bool flow_table_fit(const struct map_set *set, const struct plan_sizes *sizes)
 {
 	return set->conn_track >= 0 && set->flow_recent >= 0 && set->sizes.flows &&
 	       set->sizes.flows == (sizes->flows ? sizes->flows : 1);
+}
+
+bool flow_table_is_one(const struct map_set *set, const struct map_set *other)
+{
+	return is_one(set->conn_track, other->conn_track);
+}
+
+void flow_table_tell_room(const struct map_set *set, uint32_t room, uint32_t until)
+{
+	struct lb_setting setting;
+	struct lb_meta meta = {};
+	uint32_t zero = 0;
+
+	if (bpf_map_lookup_elem(set->meta, &zero, &meta) ||
+	    bpf_map_lookup_elem(set->setting, &meta.active, &setting))
+		return;
+	setting.room = room;
+	setting.room_until = until;
+	bpf_map_update_elem(set->setting, &meta.active, &setting, BPF_ANY);
 }

@@ -14,7 +14,7 @@
 struct flow_table {
 	const struct map_set *set;
 	struct lb_setting setting; /* that packets go by */
-	uint32_t now; /* jiffies, when the last ones were read */
+	uint32_t now; /* jiffies, when it began */
 	bool begun, ended;
 	uint32_t place; /* the kernel's: where the next ones begin */
 	uint32_t n;
@@ -22,8 +22,8 @@ struct flow_table {
 	struct lb_flow *list;
 };
 
-/* 0, or -errno; -ENOTSUP: the set is a card's, which has no flows. */
-int flow_table_open(struct flow_table *flows, const struct map_set *set);
+/* 0, or -errno; -ENOTSUP: the set is a card's, which has no flows. now: jiffies, NULL: asks. */
+int flow_table_open(struct flow_table *flows, const struct map_set *set, const uint32_t *now);
 /* Reads the next ones: whether there are any; *err: what stopped it, if anything. */
 bool flow_table_next(struct flow_table *flows, int *err);
 void flow_table_close(struct flow_table *flows);
@@ -41,6 +41,10 @@ int flow_table_forget_servers(const struct map_set *set, const bool *gone);
  * for both.
  */
 void flow_table_carry(const struct map_set *from, const struct map_set *to);
+/* Whether both have one conn_track between them. */
+bool flow_table_is_one(const struct map_set *set, const struct map_set *other);
+/* What a CPU may add in a second, until then, in jiffies. Nobody else may write settings meanwhile. */
+void flow_table_tell_room(const struct map_set *set, uint32_t room, uint32_t until);
 /* Whether a new map of these sizes may be the old one. */
 bool flow_table_fit(const struct map_set *set, const struct plan_sizes *sizes);
 

@@ -21,6 +21,7 @@
 #include "log.h"
 #include "nexthop.h"
 #include "notify.h"
+#include "sweep.h"
 #include "upkeep.h"
 
 /* A link that goes down is dozens of messages, one update will do for all. */
@@ -37,6 +38,7 @@ struct service {
 	struct nexthop_watch *watch;
 	struct known *known;
 	struct balancer *balancer;
+	struct sweep *sweep;
 	int signals, settle, refresh, tick, epoll;
 	bool settling, stop;
 };
@@ -90,6 +92,8 @@ static void service_close(struct service *service)
 	service->balancer = NULL;
 	known_free(service->known);
 	service->known = NULL;
+	sweep_free(service->sweep);
+	service->sweep = NULL;
 	nexthop_watch_close(service->watch);
 	service->watch = NULL;
 	upkeep_free(&service->upkeep);
@@ -101,6 +105,8 @@ static int service_open(struct service *service, struct reason *reason)
 
 	if (!error)
 		error = balancer_open(&service->balancer, reason);
+	if (!error)
+		error = sweep_open(&service->sweep, reason);
 	if (error)
 		return error;
 	service->signals = open_signals();
@@ -115,7 +121,8 @@ static int service_open(struct service *service, struct reason *reason)
 	if (watch_fd(service, service->signals) || watch_fd(service, service->settle) ||
 	    watch_fd(service, service->refresh) || watch_fd(service, service->tick) ||
 	    watch_fd(service, nexthop_watch_fd(service->watch)) ||
-	    watch_fd(service, balancer_fd(service->balancer)))
+	    watch_fd(service, balancer_fd(service->balancer)) ||
+	    watch_fd(service, sweep_fd(service->sweep)))
 		return fail("epoll", reason);
 	return set_timer(service->refresh, REFRESH_MS, REFRESH_MS) ? fail("timer", reason) : 0;
 }
@@ -168,6 +175,7 @@ static void look(struct service *service)
 
 	known_look(service->known, service->upkeep.config);
 	balancer_look(service->balancer, service->upkeep.config);
+	sweep_look(service->sweep, service->upkeep.config);
 	interval = known_is_busy(service->known) ? KNOWN_TICK_MS : 0;
 	if (set_timer(service->tick, interval, interval))
 		log_error("timer: %s", strerror(errno));
@@ -259,6 +267,8 @@ static void on_event(struct service *service, int fd)
 			look(service);
 	} else if (fd == balancer_fd(service->balancer)) {
 		balancer_work(service->balancer);
+	} else if (fd == sweep_fd(service->sweep)) {
+		sweep_work(service->sweep);
 	} else {
 		on_netlink(service);
 	}

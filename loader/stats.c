@@ -181,6 +181,8 @@ static int read_tier(const struct attachment *attachment, struct stats_tier *tie
 	/* A card's tier has no stack below it but the host tier's, which tells of it. */
 	if (!err && config && tier->tier != TIER_OFFLOAD)
 		err = stats_read_stack(maps, config, numbers, tier);
+	if (!err && config)
+		err = stats_read_conn_track(maps, tier);
 	tier->known = conns_count(maps);
 	tier->known_room = maps->sizes.known_cids;
 	json_decref(numbers);
@@ -422,14 +424,15 @@ json_t *stats_json(const struct stats *stats)
 
 		json_array_append_new(
 			list,
-			json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "interface",
-				  tier->interface, "tier", tiers[tier->tier].name, "generation",
-				  (json_int_t)tier->generation, "total", count_json(&tier->total),
-				  "reasons", reasons_json(tier), "vips",
+			json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+				  "interface", tier->interface, "tier", tiers[tier->tier].name,
+				  "generation", (json_int_t)tier->generation, "total",
+				  count_json(&tier->total), "reasons", reasons_json(tier), "vips",
 				  items_json(tier->vips, tier->n_vips), "servers",
 				  items_json(tier->servers, tier->n_servers), "configs",
 				  items_json(tier->configs, tier->n_configs), "flows",
-				  flows_json(tier), "stack", stats_stack_json(tier)));
+				  flows_json(tier), "conn_track", stats_conn_track_json(tier),
+				  "stack", stats_stack_json(tier)));
 	}
 	return json_pack("{s:s, s:f, s:o, s:o}", "schema", "shunt/stats/1", "time", stats->time,
 			 "tiers", list, "offloaded", shares_json(stats));

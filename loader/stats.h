@@ -26,6 +26,7 @@ struct stats_tier {
 	struct stats_item reasons[LB_REASON_COUNT];
 	struct stats_item flows[LB_FLOW_COUNT_COUNT]; /* packets alone */
 	uint32_t n_flows; /* 0: a card's, which remembers none */
+	uint64_t conn_track_used, conn_track_room; /* flows that are not over, and how many there may be */
 	uint32_t n_vips, n_servers, n_configs;
 	struct stats_item *vips, *servers, *configs;
 	/*
@@ -76,6 +77,9 @@ struct lb_count stats_share_server(const struct stats_share *share, uint32_t ind
 bool stats_share(const struct stats *stats, size_t tier, struct stats_share *share);
 json_t *stats_json(const struct stats *stats);
 
+/* stats_flows.c: how full conn_track is, and as JSON, or null. */
+int stats_read_conn_track(const struct map_set *maps, struct stats_tier *tier);
+json_t *stats_conn_track_json(const struct stats_tier *tier);
 /* The number that the running state gave a name; 0: none, or not below n. */
 uint32_t stats_number(const json_t *numbers, const char *kind, const char *name, uint32_t n);
 /* stats_stack.c: the lists of the TC programs beside this tier, if they are there, and as JSON, or null. */

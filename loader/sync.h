@@ -19,7 +19,7 @@ struct map_set {
 	int conn, egress, cid_key, cid_seen, cid_sample, text;
 	int setting, address, vip_address;
 	int conn_track, flow_recent, flow_budget, flow_stats;
-	bool percpu; /* counters are one a CPU */
+	bool percpu; /* counters are one a CPU; flow_stats always is */
 	struct plan_sizes sizes;
 };
 
