@@ -70,12 +70,8 @@ static const struct range ipv4 = { AF_INET, AF_INET };
 static const struct range ipv6 = { AF_INET6, AF_INET6 };
 
 static const struct word tier_words[] = {
-	{ "auto", TIER_NONE },
-	{ "offload", TIER_OFFLOAD },
-	{ "driver", TIER_DRIVER },
-	{ "generic", TIER_GENERIC },
-	{ "userspace", TIER_USERSPACE },
-	END,
+	{ "auto", TIER_NONE },	     { "offload", TIER_OFFLOAD },     { "driver", TIER_DRIVER },
+	{ "generic", TIER_GENERIC }, { "userspace", TIER_USERSPACE }, END,
 };
 static const struct word require_words[] = {
 	{ "offload", TIER_OFFLOAD },
