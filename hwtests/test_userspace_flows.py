@@ -104,6 +104,30 @@ def test_a_flow_stays_through_changes_and_restarts(bed: Bed, loader: Loader) -> 
         assert home() == found
 
 
+def test_limits_of_each_apply_count(bed: Bed, loader: Loader) -> None:
+    """Not only in the turn that reads the tables, and in either half of the maps."""
+    config = base_config(bed, "userspace")
+    with Service(bed, loader, config=config) as service, \
+            Wire(bed.client, bed.client_interface) as near, \
+            Wire(bed.servers[0].node, "eth0") as first, \
+            Wire(bed.servers[1].node, "eth0") as second:
+
+        def pass_through(port: int) -> None:
+            mark = b"%d" % port * 8
+            near.send(bytes(Ether(src=bed.client_mac, dst=bed.lb_mac) /
+                            IP(src=client4(), dst=bed.vip4) / UDP(sport=port, dport=PORT) /
+                            Raw(b"\x40" + bytes([UNREAD]) + mark)))
+            wait_until(lambda: any(wire.receive(1, match=lambda seen: mark in seen, timeout=0.1)
+                                   for wire in (first, second)), lambda: mark.decode())
+
+        for number, budget in enumerate((0, 100, 50)):
+            config["tracking"] = {"budget": budget}
+            service.reload(config)
+            for packet_number in range(3):
+                pass_through(5000 + 10 * number + packet_number)
+            assert loader.json("show", "flows")["tiers"][0]["flows"]["count"] == 3 * number
+
+
 def test_configs_that_route_are_seen(bed: Bed, loader: Loader) -> None:
     """Who asks whether a config can go is told of user space's packets, too."""
     frame = bytes(Ether(src=bed.client_mac, dst=bed.lb_mac) / IP(src=client4(), dst=bed.vip4) /

@@ -36,8 +36,9 @@ static int read_all(const struct map_set *set, const struct lb_generation *from,
 	uint32_t n_cids = LB_CID_INDEX(sizes->pools + 1, 0);
 	int error = 0;
 
-	*tables =
-		(struct tables){ .n_vips = sizes->vips + 1, .n_addresses = sizes->address_buckets };
+	*tables = (struct tables){ .half = from->half,
+				   .n_vips = sizes->vips + 1,
+				   .n_addresses = sizes->address_buckets };
 	if (bpf_map_lookup_elem(set->setting, &from->half, &tables->setting))
 		return -errno;
 #define HALF(map, base, n, type) read_half(set->map, base, n, sizeof(type), &error)
