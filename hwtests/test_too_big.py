@@ -133,3 +133,31 @@ def test_a_kernel_learns_the_mtu(tier: str) -> None:
                                    str(bed.port)]).stdout.splitlines()
             assert told == [f"{errno.EMSGSIZE} {origin} {kind} {code} {MTU - 20} {address}",
                             str(MTU - 20)]
+
+
+#: Three datagrams in one frame, as a virtual link hands them over.
+UNCUT = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_UDP, 103, 1000)  # UDP_SEGMENT
+s.sendto(bytes(3000), (sys.argv[1], int(sys.argv[2])))
+"""
+
+
+@pytest.mark.generic
+@pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root: run with sudo")
+def test_what_was_not_cut_yet_is_not_answered() -> None:
+    """Each of its packets fits: user space cuts it."""
+    with Bed(servers=1) as bed:
+        bed.client.ethtool(bed.client_interface, tx="on")
+        loader = Loader(bed)
+        file = loader.write_config({
+            "version": 1, "fallback": {"rows": 1024}, "forwarding": {"mode": "ipip"},
+            "pools": [{"name": "p", "servers": [{"name": "s",
+                                                 "address": bed.servers[0].address4}]}],
+            "vips": [{"name": "v", "address": bed.vip4, "port": bed.port, "pool": "p"}]})
+        loader("attach", bed.lb_interface, "-t", "generic", "-c", file)
+        bed.client.run([sys.executable, "-c", UNCUT, bed.vip4, str(bed.port)])
+        tier, = loader.json("stats", bed.lb_interface)["tiers"]
+        reasons = {name: item["packets"] for name, item in tier["reasons"].items()}
+        assert (reasons["too_big"], reasons["too_big_answered"]) == (1, 0), reasons

@@ -280,6 +280,7 @@ static int survey_and_find(const struct config *config, int timeout_ms, struct w
 int nexthop_resolve(const struct config *config, uint32_t ifindex, int timeout_ms,
 		    struct plan_hop **hops, struct reason *reason)
 {
+	const struct way_link *ingress;
 	struct way_survey survey;
 	int error = survey_and_find(config, timeout_ms, &survey);
 
@@ -288,9 +289,12 @@ int nexthop_resolve(const struct config *config, uint32_t ifindex, int timeout_m
 		return reason_set(reason, error == -EPERM ? REASON_NO_PERMISSION : REASON_UNKNOWN,
 				  "netlink", -error, "the kernel's routes and neighbours");
 	*hops = calloc(survey.n + 1, sizeof(**hops));
-	for (uint32_t i = 0; *hops && i < survey.n; i++)
+	ingress = way_link(&survey.links, ifindex);
+	for (uint32_t i = 0; *hops && i < survey.n; i++) {
+		(*hops)[i].ingress_mtu = ingress ? ingress->mtu : 0;
 		decide(&survey, &survey.routes[i], plan_server(config, i, NULL), ifindex,
 		       &(*hops)[i]);
+	}
 	way_survey_free(&survey);
 	return *hops ? 0 : reason_set(reason, REASON_UNKNOWN, "memory", ENOMEM, NULL);
 }

@@ -419,6 +419,7 @@ int plan_build(const struct config *config, const struct plan_sizes *sizes,
 	}
 	plan_build_cids(plan);
 	build_servers(plan, hops);
+	plan->ingress_mtu = hops && plan->n_servers ? hops->ingress_mtu : 0;
 	*result = plan;
 	return 0;
 }

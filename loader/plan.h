@@ -34,6 +34,7 @@ struct plan_hop {
 	uint8_t destination_mac[6], source_mac[6];
 	struct config_address source; /* of the route, for a tunnel without a source in the file */
 	uint32_t mtu; /* of the way, octets of an IP packet; 0: not known */
+	uint32_t ingress_mtu; /* of where packets come in, the same for all; 0: not known */
 	char problem[120]; /* why it is not resolved */
 };
 
@@ -58,6 +59,7 @@ struct plan {
 	struct lb_bucket *address_table; /* sizes.address_buckets */
 	struct lb_vip *vips; /* sizes.vips + 1, by number */
 	bool has_nat; /* some server is reached by nat */
+	uint32_t ingress_mtu; /* as struct lb_setting has it */
 };
 
 /* The servers of a config in the order of plan->server_number. NULL past the last one. */

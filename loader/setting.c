@@ -60,6 +60,7 @@ struct lb_setting setting_of(const struct plan *plan, const struct plan_sizes *s
 		.handshake_ticks = ticks(tracking->handshake_timeout),
 		.established_ticks = ticks(tracking->idle_timeout),
 		.answers = plan->config->icmp_answers,
+		.ingress_mtu = plan->ingress_mtu,
 		.stack_servers = LB_STACK_VIP(LB_INGRESS, sizes->vips + 1),
 		.second_ticks = ticks(1),
 		.room = UINT32_MAX,

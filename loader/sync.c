@@ -271,6 +271,15 @@ static bool holds_plan(const struct map_set *set, const struct image *image, int
 	return same;
 }
 
+/* No image has it, and with nothing else it may change. */
+static bool holds_ingress_mtu(const struct map_set *set, const struct plan *plan, uint32_t half)
+{
+	struct lb_setting held;
+
+	return set->setting < 0 || (!bpf_map_lookup_elem(set->setting, &half, &held) &&
+				    held.ingress_mtu == plan->ingress_mtu);
+}
+
 /*
  * Answers of nat servers leave by any interface of the file. One that is not there now is applied to anew
  * when it comes; one that went meanwhile the map does not take.
@@ -457,7 +466,8 @@ int sync_apply(const struct map_set *set, const struct plan *plan, bool dry_run,
 		return reason_set(reason, REASON_UNKNOWN, "plan", ENOMEM, NULL);
 	n = images(set, plan, image);
 	*generation = running.number;
-	*changed = !running.number || !holds_plan(set, image, n, meta.active, text);
+	*changed = !running.number || !holds_plan(set, image, n, meta.active, text) ||
+		   !holds_ingress_mtu(set, plan, meta.active);
 	if (*changed && !dry_run) {
 		err = turn_to(set, plan, image, n, &meta, &running, text, reason);
 		if (!err)

@@ -163,6 +163,8 @@ struct lb_setting {
 	 * counts, in jiffies: where nobody counts, it is the LRU's to make room.
 	 */
 	__u32 room, room_until;
+	/* Of the interface that packets come in by; a longer one is several that were not cut yet. 0: not known. */
+	__u32 ingress_mtu;
 } __attribute__((aligned(8))); /* base and mask are read together */
 
 /*

@@ -12,14 +12,17 @@
 #if LB_MAY_TRACK
 #define LB_SECOND_NS 1000000000ull
 
-/* Whether this CPU may answer once more in this second. */
-static LB_INLINE int lb_answer_is_due(__u32 half)
+/*
+ * Whether this CPU may answer once more in this second; length: of the packet. What a virtual link hands over
+ * uncut is left to user space, which cuts it: each of its packets may fit.
+ */
+static LB_INLINE int lb_answer_is_due(__u32 half, __u32 length)
 {
 	const struct lb_setting *setting = bpf_map_lookup_elem(&setting_map, &half);
 	__u32 all = 0, second = bpf_ktime_get_ns() / LB_SECOND_NS;
 	struct lb_flow_budget *budget = bpf_map_lookup_elem(&flow_budget_map, &all);
 
-	if (!setting || !budget)
+	if (!setting || !budget || (setting->ingress_mtu && length > setting->ingress_mtu))
 		return 0;
 	if (budget->answer_second != second) {
 		budget->answer_second = second;
@@ -48,16 +51,15 @@ static LB_INLINE void lb_turn_link(__u8 *data, __u32 front, __u32 type_at, __u32
 		   ip_version == 4 ? LB_CONST16(LB_ETHERTYPE_IPV4) : LB_CONST16(LB_ETHERTYPE_IPV6));
 }
 
-/* The frame as it came in: its link header is readable, and it may be answered. */
-static LB_INLINE int lb_is_answerable(struct xdp_md *ctx, __u32 type_at, __u32 ip_version,
-				      __u32 mtu)
+/* Of the frame as it came in: octets of the packet if it may be answered, else 0. */
+static LB_INLINE __u32 lb_answerable(struct xdp_md *ctx, __u32 type_at, __u32 ip_version, __u32 mtu)
 {
 	const __u8 *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	const __u8 *ip = data + type_at + 2;
 
 	if (data + LB_ETH_LENGTH > end || ip + LB_QUOTE > end)
 		return 0;
-	return !(data[0] & 1) && lb_may_tell(ip, ip_version, mtu);
+	return data[0] & 1 || !lb_may_tell(ip, ip_version, mtu) ? 0 : lb_ip_length(ip, ip_version);
 }
 
 /* The frame has been moved and cut: what stands in front of the quote. */
@@ -94,7 +96,8 @@ __attribute__((noinline)) int lb_tell_too_big(struct xdp_md *ctx, __u32 shape, _
 	const __u8 *data, *end;
 	__u64 length;
 
-	if (!lb_is_answerable(ctx, type_at, ip_version, mtu) || !lb_answer_is_due(half))
+	length = lb_answerable(ctx, type_at, ip_version, mtu);
+	if (!length || !lb_answer_is_due(half, length))
 		return XDP_PASS;
 	if (bpf_xdp_adjust_head(ctx, -(int)front))
 		return XDP_PASS;
