@@ -21,7 +21,8 @@ static const struct things kinds[] = {
 	{ "pools", "name", NULL, &servers },
 	{ "vips", "name", NULL, NULL },
 };
-static const char *const sections[] = { "forwarding", "tracking", "rotation", "fallback", "limits" };
+static const char *const sections[] = { "forwarding", "tracking", "rotation", "fallback",
+					"limits" };
 
 #define ARRAY_SIZE(x) (sizeof(x) / sizeof((x)[0]))
 /* "pools.NAME.servers.NAME" */

@@ -26,7 +26,8 @@ struct stats_tier {
 	struct stats_item reasons[LB_REASON_COUNT];
 	struct stats_item flows[LB_FLOW_COUNT_COUNT]; /* packets alone */
 	uint32_t n_flows; /* 0: a card's, which remembers none */
-	uint64_t conn_track_used, conn_track_room; /* flows that are not over, and how many there may be */
+	uint64_t conn_track_used,
+		conn_track_room; /* flows that are not over, and how many there may be */
 	uint32_t n_vips, n_servers, n_configs;
 	struct stats_item *vips, *servers, *configs;
 	/*
