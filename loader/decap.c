@@ -81,21 +81,13 @@ static int place_enter(const char *interface, struct place *place, int *lock, st
 	return error;
 }
 
-static int pinned_map(const struct place *place, const char *name)
-{
-	struct pin_path path = pins_in(&place->folder, name);
-	int fd = bpf_obj_get(path.text);
-
-	return fd < 0 ? -errno : fd;
-}
-
 /* The new program goes on with the maps of the old one. */
 static int reuse_maps(const struct place *place, struct bpf_object *object, struct reason *reason)
 {
 	struct bpf_map *map;
 
 	bpf_object__for_each_map(map, object) {
-		int fd = pinned_map(place, bpf_map__name(map));
+		int fd = pins_get(&place->folder, bpf_map__name(map));
 		int error = fd < 0 ? fd : bpf_map__reuse_fd(map, fd);
 
 		if (fd >= 0)
@@ -401,7 +393,7 @@ int decap_detach(const char *interface, struct reason *reason)
 
 static int read_peers(const struct place *place, struct decap_status *status)
 {
-	int fd = pinned_map(place, LB_MAP_PEER);
+	int fd = pins_get(&place->folder, LB_MAP_PEER);
 	struct lb_peer key, *last = NULL;
 
 	if (fd < 0)
@@ -423,7 +415,7 @@ static int read_peers(const struct place *place, struct decap_status *status)
 
 static int read_gue_port(const struct place *place, struct decap_status *status)
 {
-	int fd = pinned_map(place, LB_MAP_DECAP), error;
+	int fd = pins_get(&place->folder, LB_MAP_DECAP), error;
 	struct lb_decap decap = {};
 	uint32_t zero = 0;
 
@@ -438,7 +430,7 @@ static int read_gue_port(const struct place *place, struct decap_status *status)
 static int read_status(const struct place *place, struct decap_status *status,
 		       struct reason *reason)
 {
-	int fd = pinned_map(place, LB_MAP_DECAP_STATS);
+	int fd = pins_get(&place->folder, LB_MAP_DECAP_STATS);
 	int error = fd < 0 ? fd : sync_counts(fd, true, LB_DECAP_COUNT, status->counts);
 
 	if (fd >= 0)

@@ -257,12 +257,16 @@ uint32_t pins_map_id(const struct pin_path *folder, const char *name)
 	return info.id;
 }
 
-int pins_program(const struct pin_path *folder)
+int pins_get(const struct pin_path *folder, const char *name)
 {
-	struct pin_path path = pins_in(folder, PINS_PROGRAM);
-	int fd = bpf_obj_get(path.text);
+	int fd = bpf_obj_get(pins_in(folder, name).text);
 
 	return fd < 0 ? -errno : fd;
+}
+
+int pins_program(const struct pin_path *folder)
+{
+	return pins_get(folder, PINS_PROGRAM);
 }
 
 int pins_interfaces(char (**names)[IF_NAMESIZE], size_t *n, struct reason *reason)

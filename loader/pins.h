@@ -52,6 +52,8 @@ bool pins_marked(const struct pin_path *folder, const char *format, ...)
 int pins_put(int fd, const struct pin_path *folder, const char *name, struct reason *reason);
 /* Tells maps apart; 0: no map is pinned there. */
 uint32_t pins_map_id(const struct pin_path *folder, const char *name);
+/* What is pinned there under a name: fd, or -errno. */
+int pins_get(const struct pin_path *folder, const char *name);
 /* The program pinned there: fd, or -errno. */
 int pins_program(const struct pin_path *folder);
 
