@@ -211,6 +211,19 @@ def test_frames_are_the_drivers(bed: Bed, loader: Loader, ends: Ends, mode: Mode
         assert sum(reasons(loader).values()) == 3
 
 
+@each_family
+def test_padding_is_not_sent_along(bed: Bed, loader: Loader, ends: Ends, family: Family) -> None:
+    """A frame may be longer than its packet; the tunnel says how long the packet is."""
+    host = bed.servers[1]
+    marked = mark()
+    short = packet(bed, family, payload(2, marked))
+    with Service(bed, loader, config=config_of(bed, "userspace", "ipip", family)):
+        ends.client.send(bytes(link(bed) / short) + bytes(33))
+        outer = Ether(ends.got(host, marked)[0]).payload
+        stated = outer.len if family == 4 else outer.plen
+        assert stated == len(short) + (20 if family == 4 else 0)
+
+
 def test_a_way_that_xdp_has_not(bed: Bed, loader: Loader, ends: Ends, tier: str) -> None:
     """The first server is behind a bridge of the balancer's: its packets go by user space."""
     host = bed.servers[0]

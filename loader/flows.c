@@ -61,7 +61,7 @@ static uint32_t met(const struct flows *flows, const struct lb_flow_query *query
 	}
 	touch(flows, key, flow);
 	*flags = learnt;
-	if (tell && learnt & LB_FLOW_LONG_CID)
+	if (tell && learnt & LB_FLOW_LONG_CID && query->form & LB_FLOW_CID)
 		tell_cid(flows, flow, key->of, add);
 	return flow->server;
 }

@@ -61,11 +61,24 @@ static int send_to(int fd, const void *octets, size_t length, const void *to, so
 	return sendto(fd, octets, length, MSG_DONTWAIT | MSG_NOSIGNAL, to, size) < 0 ? -errno : 0;
 }
 
+/*
+ * The packet without what a short frame is filled up with: of IPv4 the kernel would write the length that it
+ * is given into the header.
+ */
+static size_t stated_length(const uint8_t *packet, size_t length)
+{
+	size_t stated = packet[0] >> 4 == 4 ? (size_t)packet[2] << 8 | packet[3] :
+					      ((size_t)packet[4] << 8 | packet[5]) + 40;
+
+	return stated < length ? stated : length;
+}
+
 int send_packet(const struct sender *sender, const uint8_t *packet, size_t length)
 {
 	struct sockaddr_in to4 = { .sin_family = AF_INET };
 	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6 };
 
+	length = stated_length(packet, length);
 	if (packet[0] >> 4 == 4) {
 		memcpy(&to4.sin_addr, packet + 16, sizeof(to4.sin_addr));
 		return send_to(sender->ipv4, packet, length, &to4, sizeof(to4));

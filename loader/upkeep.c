@@ -58,41 +58,48 @@ void upkeep_free(struct upkeep *upkeep)
 	*upkeep = (struct upkeep){};
 }
 
-static const json_t *find_server(const json_t *list, const json_t *server)
-{
-	const json_t *other;
-	size_t i;
-
-	json_array_foreach((json_t *)list, i, other)
-		if (json_equal(json_object_get(other, "pool"), json_object_get(server, "pool")) &&
-		    json_equal(json_object_get(other, "server"), json_object_get(server, "server")))
-			return other;
-	return NULL;
-}
-
 static const char *text_of(const json_t *server, const char *key)
 {
 	return json_string_value(json_object_get(server, key)) ?: "";
 }
 
+/* A list of servers by "pool/server": new object, borrowed servers. There may be thousands. */
+static json_t *by_name(json_t *list)
+{
+	json_t *index = json_object(), *server;
+	char name[2 * CONFIG_NAME_MAX + 2];
+	size_t i;
+
+	json_array_foreach(list, i, server) {
+		snprintf(name, sizeof(name), "%s/%s", text_of(server, "pool"),
+			 text_of(server, "server"));
+		json_object_set(index, name, server);
+	}
+	return index;
+}
+
 /* Servers that have lost their way or have it back; each once. */
 static void tell_servers(struct upkeep *upkeep, const struct apply_result *result)
 {
-	const json_t *server, *before;
-	size_t i;
+	json_t *then = by_name(upkeep->unresolved), *now = by_name(result->unresolved);
+	const json_t *before;
+	const char *name;
+	json_t *server;
 
-	json_array_foreach(result->unresolved, i, server) {
-		before = find_server(upkeep->unresolved, server);
+	json_object_foreach(now, name, server) {
+		before = json_object_get(then, name);
 		if (!before || strcmp(text_of(before, "problem"), text_of(server, "problem")))
 			log_warn("pools.%s.servers.%s: %s: %s", text_of(server, "pool"),
 				 text_of(server, "server"), text_of(server, "address"),
 				 text_of(server, "problem"));
 	}
-	json_array_foreach(upkeep->unresolved, i, before)
-		if (!find_server(result->unresolved, before))
+	json_object_foreach(then, name, server)
+		if (!json_object_get(now, name))
 			log_info("pools.%s.servers.%s: %s: the way is known again",
-				 text_of(before, "pool"), text_of(before, "server"),
-				 text_of(before, "address"));
+				 text_of(server, "pool"), text_of(server, "server"),
+				 text_of(server, "address"));
+	json_decref(now);
+	json_decref(then);
 	json_decref(upkeep->unresolved);
 	upkeep->unresolved = json_incref(result->unresolved);
 	upkeep->n_servers = result->n_servers;
