@@ -61,15 +61,18 @@ class MapInfo:
     flags: int
 
 
+#: libbpf would tell each failure on stderr; errno and the log of bpftool say enough. One for the
+#: process, as libbpf keeps it: whoever uses the library next calls it, too.
+_SILENT = _PRINT(lambda level, text, args: 0)
+
+
 class Program:
     """A loaded object with one program; sizes gives max_entries, flags map_flags, by map name."""
 
     def __init__(self, path: Path, sizes: Mapping[str, int] | None = None, *,
                  flags: Mapping[str, int] | None = None) -> None:
         self._lib = _load_library()
-        # libbpf would tell each failure on stderr; errno and the log of bpftool say enough.
-        self._print = _PRINT(lambda level, text, args: 0)
-        self._lib.libbpf_set_print(self._print)
+        self._lib.libbpf_set_print(_SILENT)
         self._object = ctypes.c_void_p(self._lib.bpf_object__open_file(os.fsencode(path), None))
         if not self._object.value:
             raise OSError(ctypes.get_errno(), f"{path}: cannot be opened as a BPF object")
