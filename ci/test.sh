@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# make test: installs what is missing, builds everything, then lint, the unit tests and pytest; the last
-# line is the sum of them all. Needs root; traffic stays in network namespaces of its own.
+# make test: installs what is missing, builds everything, then unit tests and pytest, beside them lint and
+# the virtual machines; the last line is the sum of them all. Needs root; traffic stays in network namespaces of its own.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -66,14 +66,12 @@ add_unit()
 prepare install ci/install.sh build test lint
 prepare build make -j "$(nproc)" everything
 
-# Emulated machines keep one CPU busy for minutes, while most of pytest waits for packets: beside it.
-timeout -k 60 2400 ci/vm.sh >"$logs/vm.log" 2>&1 &
+# Most of pytest waits for packets: what only computes runs beside it, and gives way.
+nice timeout -k 60 2400 ci/vm.sh >"$logs/vm.log" 2>&1 &
 vm=$!
-trap 'kill "$vm" 2>/dev/null' EXIT
-
-echo "== lint"
-ci/lint.sh | tee "$logs/lint.log"
-add_last_line "$logs/lint.log"
+nice ci/lint.sh >"$logs/lint.log" 2>&1 &
+lint=$!
+trap 'kill "$vm" "$lint" 2>/dev/null' EXIT
 
 echo "== unit tests"
 CMOCKA_MESSAGE_OUTPUT=TAP make unit >"$logs/unit.log" 2>&1
@@ -83,6 +81,11 @@ echo "== pytest"
 timeout --foreground -s INT -k 60 2400 "$python" -u -m pytest -q --tb=short --color=no hwtests |
 	tee "$logs/pytest.log"
 add_last_line "$logs/pytest.log"
+
+echo "== lint"
+wait "$lint"
+cat "$logs/lint.log"
+add_last_line "$logs/lint.log"
 
 echo "== virtual machines"
 wait "$vm"
