@@ -477,9 +477,16 @@ def test_it_follows_the_tier_above(bed: Bed, loader: Loader, ends: Ends, tier: s
         above, below = ({each["name"]: each["id"] for each in found["maps"]}
                         for found in loader.json("status", "lb0")["attached"])
         assert above["server_map"] == below["server_map"]
-        data = payload(2, mark(), 1500)
-        ends.send(*pieces(packet(bed, 4, data, df=False)))
-        ends.tunnelled(bed.servers[1], 2, bed.servers[1].address4)
+        host = bed.servers[1]
+        packed = socket.inet_aton(host.address4)
+
+        def come() -> bool:
+            """What comes between the old ring and the new one is the stack's."""
+            ends.send(*pieces(packet(bed, 4, payload(2, mark(), 1500), df=False)))
+            frames = ends._servers[host.name].receive(
+                2, match=lambda frame: frame[30:34] == packed, timeout=1)
+            return len(frames) == 2
+        wait_until(come, lambda: service.process.status)
 
 
 def test_one_service_at_a_time(bed: Bed, loader: Loader) -> None:

@@ -249,7 +249,7 @@ def test_card_that_comes_again_is_told_again(bench: Bench) -> None:
     bench.card.pull()
     bench.card.put_in()
     bench.up()
-    _until(lambda: len(_loader("status", "nfp0")[0].get("attached", [])) == 2)
+    _until(lambda: len(_loader("status", "nfp0")[0].get("attached", [])) == 3)
     assert not bench.known()
     bench.heat([hot])
 
