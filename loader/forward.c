@@ -4,11 +4,8 @@
  */
 #include "forward.h"
 
-#define LB_MAY_PERCPU	0
-#define LB_MAY_REDIRECT 1
-#define LB_MAY_AES	1
-#define LB_MAY_GUE	1
-#define LB_MAY_TRACK	1
+#include "user_profile.h"
+
 #include "lb/parse.h"
 #include "lb/icmp.h"
 #include "lb/rewrite.h"

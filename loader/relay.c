@@ -12,11 +12,8 @@
 #include "piece.h"
 #include "segments.h"
 
-#define LB_MAY_PERCPU	0
-#define LB_MAY_REDIRECT 1
-#define LB_MAY_AES	1
-#define LB_MAY_GUE	1
-#define LB_MAY_TRACK	1
+#include "user_profile.h"
+
 #include "lb/too_big.h"
 
 #define FRAME_MAX 65600 /* an IP packet, its link header and a VLAN tag */

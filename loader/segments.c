@@ -6,13 +6,8 @@
 
 #include <string.h>
 
-#define LB_MAY_PERCPU	  0
-#define LB_MAY_REDIRECT	  1
-#define LB_MAY_AES	  1
-#define LB_MAY_GUE	  1
-#define LB_MAY_TRACK	  0
-#define LB_MAX_EXTENSIONS 8192
-#define LB_MAX_IP_HEADERS 65535
+#include "user_profile.h"
+
 #include "lb/parse.h"
 #include "lb/rewrite.h"
 

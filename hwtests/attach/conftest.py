@@ -7,8 +7,8 @@ from typing import Iterator
 
 import pytest
 
-from hwtests.attach.rig import IFACE, Rig
-from hwtests.lab import Bed, Loader
+from hwtests.attach.rig import Rig, fresh_rig
+from hwtests.lab import Bed
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +19,5 @@ def bed() -> Iterator[Bed]:
 
 @pytest.fixture
 def rig(bed: Bed) -> Iterator[Rig]:
-    """A fresh interface; whatever a test leaves goes with it."""
-    made = Rig(bed, Loader(bed))
-    made.add_interface()
-    yield made
-    made.node.run(["ip", "link", "del", IFACE], check=False)
-    made.loader("detach", "--all", check=False)
-    assert made.pins() == []
+    with fresh_rig(bed) as made:
+        yield made

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Iterator, Mapping
 
 from hwtests.lab import Bed, Loader, Node, tcx
 
@@ -108,3 +109,14 @@ def code(document: Mapping[str, Any], tier: str) -> str:
 def map_ids(rig: Rig) -> dict[str, int]:
     """Map name to id, of the one attachment there is."""
     return {entry["name"]: entry["id"] for entry in rig.status()[0]["maps"]}
+
+
+@contextlib.contextmanager
+def fresh_rig(bed: Bed) -> Iterator[Rig]:
+    """With a fresh interface; whatever a test leaves goes with it."""
+    made = Rig(bed, Loader(bed))
+    made.add_interface()
+    yield made
+    made.node.run(["ip", "link", "del", IFACE], check=False)
+    made.loader("detach", "--all", check=False)
+    assert made.pins() == []

@@ -8,8 +8,8 @@ from typing import Iterator
 
 import pytest
 
-from hwtests.attach.rig import IFACE, PINS, Rig
-from hwtests.lab import Bed, Loader, tcx
+from hwtests.attach.rig import IFACE, PINS, Rig, fresh_rig
+from hwtests.lab import Bed, tcx
 from hwtests.lab.bed import built
 
 ENDS = {tcx.INGRESS: ("ingress", "shunt_stack"), tcx.EGRESS: ("egress", "shunt_return")}
@@ -18,13 +18,8 @@ each_end = pytest.mark.parametrize("end", ENDS, ids=["ingress", "egress"])
 
 @pytest.fixture
 def rig(bed: Bed) -> Iterator[Rig]:
-    """An interface of its own."""
-    made = Rig(bed, Loader(bed))
-    made.add_interface()
-    yield made
-    made.node.run(["ip", "link", "del", IFACE], check=False)
-    made.loader("detach", "--all", check=False)
-    assert made.pins() == []
+    with fresh_rig(bed) as made:
+        yield made
 
 
 def names(rig: Rig, end: int) -> list[str]:
