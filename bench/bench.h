@@ -124,7 +124,7 @@ uint32_t frames_server(uint32_t connection);
 uint32_t frames_config_id(enum frame_kind kind);
 extern const uint8_t frames_key[CONFIG_KEY_SIZE];
 
-/* cases.c */
+/* kernel/cases.c */
 enum case_flows {
 	FLOWS_NONE, /* conn_track is not asked, or not there */
 	FLOWS_KNOWN, /* it has met every packet of the case before */
@@ -152,7 +152,7 @@ const char *case_place(const struct bench_case *what);
 /* All there are, in the order of the table. *n: how many. Freed by the caller; NULL: no memory. */
 struct bench_case *cases_make(uint32_t *n);
 
-/* measure.c */
+/* kernel/measure.c */
 struct figure {
 	double low, median, high; /* 10th percentile, median, 90th */
 };
@@ -183,7 +183,7 @@ void measure_free(struct measurement *measurement);
 struct figure measure_difference(const struct measurement *measurement, const struct measured *of,
 				 const struct measured *from);
 
-/* check.c: 0, or -EPROTO with what is wrong in reason. */
+/* kernel/check.c: 0, or -EPROTO with what is wrong in reason. */
 int check_output(struct harness *harness, const struct measured *measured, struct reason *reason);
 
 /* objects.S */

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# The bench: bench/*.c with the loader's own code, and its own programs embedded.
+# The bench: bench/*.c and what each of its folders measures, with the loader's own code, and its own programs
+# embedded.
 
-BENCH_SOURCES := $(filter-out %.bpf.c,$(wildcard bench/*.c))
+BENCH_SOURCES := $(filter-out %.bpf.c,$(wildcard bench/*.c bench/*/*.c))
 BENCH_OBJECTS := $(BENCH_SOURCES:bench/%.c=$(BUILD)/bench.o/%.o) $(BUILD)/bench.o/objects.o
-BENCH_PROGRAMS := $(patsubst bench/%.c,$(BUILD)/bench.o/%.o,$(wildcard bench/*.bpf.c))
+BENCH_PROGRAMS := $(patsubst bench/%.c,$(BUILD)/bench.o/%.o,$(wildcard bench/*.bpf.c bench/*/*.bpf.c))
 BENCH_COMPILER = $(shell $(CLANG) --version | head -n 1)
 
 $(BUILD)/bench.o/%.o: bench/%.c bench/build.mk
 	@echo "  CC    $@"
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(LOADER_CFLAGS) $(DEPS) -c $< -o $@
+	$(Q)$(CC) $(LOADER_CFLAGS) -I bench $(DEPS) -c $< -o $@
 
 $(BUILD)/bench.o/%.bpf.o: bench/%.bpf.c bench/build.mk
 	@echo "  BPF   $@"
@@ -31,4 +32,4 @@ $(BUILD)/bench: $(BENCH_OBJECTS) $(BUILD)/bench.o/loader.a
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LOADER_LDLIBS) -o $@
 
--include $(wildcard $(BUILD)/bench.o/*.d)
+-include $(wildcard $(BUILD)/bench.o/*.d $(BUILD)/bench.o/*/*.d)

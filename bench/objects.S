@@ -10,7 +10,7 @@ bench_object_end:
 	.balign 16
 	.global bench_ends
 bench_ends:
-	.incbin "ends.bpf.o"
+	.incbin "veth/ends.bpf.o"
 	.global bench_ends_end
 bench_ends_end:
 	.global bench_compiler

@@ -6,8 +6,8 @@
 #define BENCH_RESULTS_H
 
 #include "bench.h"
-#include "control.h"
-#include "veth.h"
+#include "control/control.h"
+#include "veth/veth.h"
 
 struct results {
 	struct measurement kernel;

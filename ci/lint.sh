@@ -52,7 +52,7 @@ format()
 # What a file is compiled with decides what clang-tidy may expect of it.
 tidy()
 {
-	local flags="-std=gnu11 -D_GNU_SOURCE -I loader -I bpf/include -I bpf/tests -I lib" bad=0
+	local flags="-std=gnu11 -D_GNU_SOURCE -I loader -I bpf/include -I bpf/tests -I lib -I bench" bad=0
 
 	needs clang-tidy-14 || return 1
 	# Without the analyzer: it does not know that cmocka's assertions do not return.

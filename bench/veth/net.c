@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "veth.h"
+#include "veth/veth.h"
 
 static int net_reason(struct reason *reason, int error, const char *what)
 {

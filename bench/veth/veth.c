@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "veth.h"
+#include "veth/veth.h"
 
 #define FLOWS	  1000
 #define MAX_CORES 2

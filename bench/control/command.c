@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "control.h"
+#include "control/control.h"
 
 #define READY_WITHIN 60000 /* ms */
 

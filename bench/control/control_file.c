@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "control.h"
+#include "control/control.h"
 #include "lb/abi.h"
 
 #define KEY "6f6e6c7920666f7220612062656e6368\n"

@@ -2,7 +2,7 @@
 /*
  * What it costs to control the data path: probe, load, attach, apply, and the memory of service and maps.
  */
-#include "control.h"
+#include "control/control.h"
 
 #include <bpf/libbpf.h>
 #include <errno.h>

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "veth.h"
+#include "veth/veth.h"
 
 /* Whether /proc/PID is the process of that name. */
 static bool is_named(const char *pid, const char *name)

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "veth.h"
+#include "veth/veth.h"
 
 extern const unsigned char bench_ends[], bench_ends_end[];
 
