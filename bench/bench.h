@@ -167,6 +167,7 @@ struct measured {
 
 struct measurement {
 	uint32_t rounds, packets; /* a batch has packets, or one lap of the connections */
+	uint32_t connections; /* only cases that have as many; 0: all */
 	bool quick;
 	struct bench_case *cases;
 	uint32_t n;

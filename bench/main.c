@@ -23,17 +23,19 @@ struct options {
 	uint32_t rounds, packets;
 	bool quick, veth, control;
 	const char *json, *svg, *only;
+	uint32_t connections;
 };
 
 static void usage(FILE *out)
 {
 	fprintf(out,
-		"usage: bench [--quick] [--rounds N] [--packets N] [--only WORD] [--veth] [--control]\n"
-		"             [--json FILE] [--svg FILE]\n"
+		"usage: bench [--quick] [--rounds N] [--packets N] [--only WORD] [--connections N]\n"
+		"             [--veth] [--control] [--json FILE] [--svg FILE]\n"
 		"  --quick       %d rounds of %d packets and fewer cases, instead of %d of %d\n"
 		"  --rounds N    how often each case is measured\n"
 		"  --packets N   packets a batch; one lap of the connections at least\n"
 		"  --only WORD   cases whose name holds the word\n"
+		"  --connections N   and have so many connections\n"
 		"  --veth        live frames through attached programs, too\n"
 		"  --control     probe, load, attach, apply and memory, too\n"
 		"  --json FILE   the figures as JSON, too\n"
@@ -57,6 +59,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "packets", required_argument, NULL, 'p' },
 		{ "only", required_argument, NULL, 'o' },
+		{ "connections", required_argument, NULL, 'n' },
 		{ "veth", no_argument, NULL, 'v' },
 		{ "control", no_argument, NULL, 'c' },
 		{ "svg", required_argument, NULL, 's' },
@@ -81,6 +84,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'o':
 			options->only = optarg;
+			break;
+		case 'n':
+			options->connections = number(optarg);
 			break;
 		case 'v':
 			options->veth = true;
@@ -126,6 +132,7 @@ static int measure_kernel(const struct options *options, struct results *results
 	results->kernel.quick = options->quick;
 	sched_getaffinity(0, sizeof(before), &before);
 	stay_here();
+	results->kernel.connections = options->connections;
 	error = measure(&results->kernel, options->only, reason);
 	sched_setaffinity(0, sizeof(before), &before);
 	return error;

@@ -50,6 +50,16 @@ struct figure measure_difference(const struct measurement *measurement, const st
 	return figure;
 }
 
+static bool is_chosen(const struct measurement *measurement, const struct bench_case *what,
+		      const char *only)
+{
+	if (only && !strstr(what->name, only))
+		return false;
+	if (measurement->connections && what->connections != measurement->connections)
+		return false;
+	return !(measurement->quick && what->only_full);
+}
+
 static int choose(struct measurement *measurement, const char *only)
 {
 	uint32_t n = 0, n_cases;
@@ -61,8 +71,7 @@ static int choose(struct measurement *measurement, const char *only)
 	if (!measurement->list)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n_cases; i++)
-		if ((!only || strstr(measurement->cases[i].name, only)) &&
-		    !(measurement->quick && measurement->cases[i].only_full))
+		if (is_chosen(measurement, &measurement->cases[i], only))
 			measurement->list[n++].what = &measurement->cases[i];
 	if (!n)
 		return -ENOENT;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The data path's hash of five 32-bit words, written over octets: products, both halves folded."""
+"""The data path's hash of five 32-bit words, written over octets: two products, added up and folded."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def _halves(product: int) -> tuple[int, int]:
 def hash_five(octets: bytes) -> tuple[int, int]:
     """The two results for 20 octets as they lie in memory of a little-endian machine."""
     a, b, c, d, e = struct.unpack("<5I", octets)
-    low, high = _halves((a ^ 0x53c5ca59) * (b ^ 0x74743c1b))
-    low, high = _halves((low ^ a ^ c) * (high ^ b ^ d))
-    low, high = _halves((low ^ e) * (high ^ 0x85ebca6b))
-    low, high = _halves((low ^ 0xc2b2ae35) * (low ^ high))
+    left = (a ^ 0x9af6075e) * (b ^ 0x1c6ba235)
+    right = (c ^ 0x615b20cd) * (d ^ e ^ 0xc893d2cc)
+    low, high = _halves((left ^ (a | b << 32)) + (right ^ (c | d << 32)) & (1 << 64) - 1)
+    low, high = _halves((low ^ high) * 0x85233037)
     return low ^ high, high
 
 

@@ -109,6 +109,20 @@ static LB_INLINE __u32 lb_forget(__u32 x, __u32 any)
 	return x;
 }
 
+/*
+ * x, which is nearly always `usual`, a constant: what follows then hangs on a branch, which a CPU predicts, and no
+ * longer on the loads that x came from. For that clang must not see that the two are the same.
+ */
+#if defined(__bpf__) && !LB_FEW_WAYS
+#define LB_EXPECT(x, usual)                                             \
+	do {                                                            \
+		if (LB_LIKELY((x) == (usual)))                          \
+			asm volatile("%0 = %1" : "=r"(x) : "i"(usual)); \
+	} while (0)
+#else
+#define LB_EXPECT(x, usual) ((void)0)
+#endif
+
 /* For clang, which makes the BPF objects; gcc builds the same text for the host and needs neither. */
 #ifdef __clang__
 #define LB_UNROLL    _Pragma("clang loop unroll(full)")

@@ -49,8 +49,8 @@ static LB_INLINE enum lb_reason lb_cid_check(const struct lb_cid_config *config,
  * copy of run-time length. A word that begins inside the server id ends inside the body, for the nonce
  * has four octets at least. 0 if it would read past end.
  */
-static LB_INLINE int lb_cid_clear(const struct lb_cid_config *config, const __u8 *body,
-				  const void *end, __u32 *words)
+static LB_INLINE int lb_cid_clear_by_word(const struct lb_cid_config *config, const __u8 *body,
+					  const void *end, __u32 *words)
 {
 	LB_UNROLL
 	for (__u32 i = 0; i < 4; i++) {
@@ -61,6 +61,18 @@ static LB_INLINE int lb_cid_clear(const struct lb_cid_config *config, const __u8
 			words[i] = lb_load32(body + 4 * i);
 		}
 	}
+	return 1;
+}
+
+/* QUIC packets are longer than sixteen octets behind the first one: what they are not is the rare case. */
+static LB_INLINE int lb_cid_clear(const struct lb_cid_config *config, const __u8 *body,
+				  const void *end, __u32 *words)
+{
+	if (LB_UNLIKELY(body + 16 > (const __u8 *)end))
+		return lb_cid_clear_by_word(config, body, end, words);
+	LB_UNROLL
+	for (int i = 0; i < 4; i++)
+		words[i] = lb_load32(body + 4 * i);
 	return 1;
 }
 

@@ -12,6 +12,16 @@
 
 #include "lb/aes.h"
 
+/*
+ * In BPF a function: its frame is another one than that of who calls it, which has to stay below 512 octets with
+ * all that are called.
+ */
+#ifdef __bpf__
+#define LB_CIPHER __attribute__((noinline, unused))
+#else
+#define LB_CIPHER LB_INLINE
+#endif
+
 #define LB_SINGLE_PASS_BODY 16
 
 /*
@@ -29,8 +39,8 @@
  */
 struct lb_cid_key {
 	struct lb_aes_key aes;
-	__u64 left_high, right_high; /* masks */
-	__u32 left_low, right_low; /* masks */
+	__u64 mask_high[2]; /* of the left half, of the right one */
+	__u32 mask_low[2];
 	__u32 length; /* of the body */
 	__u8 passes; /* 3: the left half is enough, else 4 */
 	__u8 left_at, left_shift, left_low_at;
@@ -75,10 +85,9 @@ static LB_INLINE int lb_cid_load_low(const __u8 *lead, __u32 at, const void *end
 	return 1;
 }
 
-/* to ^= what the other half and the pass number encipher to. */
-static LB_INLINE void lb_cid_pass(const struct lb_cid_key *key, __u32 pass,
-				  const struct lb_cid_half *from, struct lb_cid_half *to,
-				  const struct lb_cid_half *mask)
+/* to ^= what the other half and the pass number encipher to; side: which one `to` is, 0: the left one. */
+static LB_INLINE void lb_cid_pass(const struct lb_cid_key *key, __u32 pass, __u32 side,
+				  const struct lb_cid_half *from, struct lb_cid_half *to)
 {
 	struct lb_aes_block block = { {
 		(__u32)(from->high >> 32),
@@ -88,8 +97,8 @@ static LB_INLINE void lb_cid_pass(const struct lb_cid_key *key, __u32 pass,
 	} };
 
 	lb_aes_encrypt(&key->aes, &block);
-	to->high ^= ((__u64)block.word[0] << 32 | block.word[1]) & mask->high;
-	to->low ^= block.word[2] >> 16 & mask->low;
+	to->high ^= ((__u64)block.word[0] << 32 | block.word[1]) & key->mask_high[side];
+	to->low ^= block.word[2] >> 16 & key->mask_low[side];
 }
 
 static LB_INLINE void lb_cid_swap(struct lb_cid_half *a, struct lb_cid_half *b)
@@ -119,30 +128,27 @@ static LB_INLINE void lb_cid_join(const struct lb_cid_key *key, const struct lb_
 }
 
 /* Passes 4, 3, 2 give the left half; with it the server id, unless that reaches into the right. */
-static LB_INLINE int lb_cid_four_pass(const struct lb_cid_key *key, const __u8 *lead,
+static LB_CIPHER int lb_cid_four_pass(const struct lb_cid_key *key, const __u8 *lead,
 				      const void *end, __u64 *high, __u64 *low)
 {
 	struct lb_cid_half to, from;
-	struct lb_cid_half mask = { key->left_high, key->left_low };
-	struct lb_cid_half other = { key->right_high, key->right_low };
 
 	if (!lb_cid_load(lead, key->left_at, end, &to.high) ||
 	    !lb_cid_load_low(lead, key->left_low_at, end, &to.low) ||
 	    !lb_cid_load(lead, key->right_at, end, &from.high) ||
 	    !lb_cid_load_low(lead, key->right_low_at, end, &from.low))
 		return 0;
-	to.high = to.high << (key->left_shift & 63) & mask.high;
-	to.low &= mask.low;
-	from.high = from.high << (key->right_shift & 63) & other.high;
-	from.low = from.low << (key->right_low_shift & 31) & other.low;
+	to.high = to.high << (key->left_shift & 63) & key->mask_high[0];
+	to.low &= key->mask_low[0];
+	from.high = from.high << (key->right_shift & 63) & key->mask_high[1];
+	from.low = from.low << (key->right_low_shift & 31) & key->mask_low[1];
 
 	LB_NO_UNROLL
 	for (__u32 i = 0; i < 4; i++) {
 		if (i >= key->passes)
 			break;
-		lb_cid_pass(key, 4 - i, &from, &to, &mask);
+		lb_cid_pass(key, 4 - i, i & 1, &from, &to);
 		lb_cid_swap(&from, &to);
-		lb_cid_swap(&mask, &other);
 	}
 	if (key->passes == 4)
 		lb_cid_join(key, &to, &from, high, low);
@@ -151,7 +157,7 @@ static LB_INLINE int lb_cid_four_pass(const struct lb_cid_key *key, const __u8 *
 	return 1;
 }
 
-static LB_INLINE int lb_cid_single_pass(const struct lb_cid_key *key, const __u8 *lead,
+static LB_CIPHER int lb_cid_single_pass(const struct lb_cid_key *key, const __u8 *lead,
 					const void *end, __u64 *high, __u64 *low)
 {
 	struct lb_aes_block block;
@@ -221,16 +227,16 @@ static inline void lb_cid_key_prepare(const __u8 *key, __u32 server_id_length, _
 	prepared->right_low_at = LB_CID_LEAD + length - 2;
 	prepared->right_low_shift = half == 9 ? 8 : 0;
 	prepared->join_shift = 8 * (length - half);
-	lb_cid_half_mask(half, &prepared->left_high, &prepared->left_low);
-	prepared->right_high = prepared->left_high;
-	prepared->right_low = prepared->left_low;
+	lb_cid_half_mask(half, &prepared->mask_high[0], &prepared->mask_low[0]);
+	prepared->mask_high[1] = prepared->mask_high[0];
+	prepared->mask_low[1] = prepared->mask_low[0];
 	if (length % 2) {
 		/* The middle octet is shared: its high nibble is the left half's, its low the right's. */
 		if (last < 8)
-			prepared->left_high &= ~(0x0full << 8 * (7 - last));
+			prepared->mask_high[0] &= ~(0x0full << 8 * (7 - last));
 		else
-			prepared->left_low &= last == 8 ? ~0x0f00u : ~0x0fu;
-		prepared->right_high &= ~0ull >> 4;
+			prepared->mask_low[0] &= last == 8 ? ~0x0f00u : ~0x0fu;
+		prepared->mask_high[1] &= ~0ull >> 4;
 	}
 }
 

@@ -108,6 +108,15 @@ static LB_INLINE __u32 lb_find_tags(const __u8 *data, __u32 *type)
 	return 2;
 }
 
+/* Nearly every frame has none, which one comparison tells. */
+static LB_INLINE __u32 lb_tags(const __u8 *data, __u32 *type)
+{
+	if (LB_FEW_WAYS)
+		return lb_find_tags(data, type);
+	*type = lb_load16(data + 12);
+	return LB_UNLIKELY(lb_is_tag(*type)) ? lb_count_tags(data, type) : 0;
+}
+
 /* Ethernet and up to two tags. Sets pkt->ip to what follows; *type: its EtherType as it lies there. */
 static LB_INLINE enum lb_step lb_parse_link(struct lb_pkt *pkt, const void *data, __u32 *type)
 {
@@ -116,7 +125,7 @@ static LB_INLINE enum lb_step lb_parse_link(struct lb_pkt *pkt, const void *data
 
 	if (pos + LB_ETH_LENGTH + 8 > (const __u8 *)pkt->end)
 		return lb_pass(pkt, LB_REASON_malformed);
-	tags = LB_FEW_WAYS ? lb_find_tags(pos, type) : lb_count_tags(pos, type);
+	tags = lb_forget(lb_tags(pos, type), pkt->frame_length) & 3;
 	pkt->vlan[0] = lb_load32(pos + 12);
 	pkt->vlan[1] = lb_load32(pos + 16);
 	pkt->link_length = LB_ETH_LENGTH + (tags << 2);

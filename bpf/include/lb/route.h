@@ -85,6 +85,7 @@ static LB_INLINE __u32 lb_dcid_route(const struct lb_dcid *dcid, const void *end
 	config_id = lb_cid_config_id(dcid->octets[0]);
 	if (config_id == LB_CONFIG_RESERVED)
 		return LB_ROUTE(0, LB_REASON_hash_reserved_config, 0);
+	LB_EXPECT(pool, 1);
 	index = LB_CID_INDEX(pool, config_id);
 	place = generation->config_base + index;
 	config = bpf_map_lookup_elem(&cid_config_map, &place);
