@@ -28,6 +28,8 @@ static LB_SUB __u32 lb_send(struct xdp_md *ctx, const struct lb_server *server, 
 	struct lb_outer outer;
 	int shift;
 
+	/* Most servers have one mode; where the frame begins then does not wait for the server's entry. */
+	LB_EXPECT(length, LB_IPV4_LENGTH);
 	if (!mode_and_outer)
 		return LB_LEFT(LB_REASON_no_next_hop);
 	if (LB_SHAPE_TTL(shape) <= 1)
