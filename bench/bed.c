@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "attach.h"
+#include "clock.h"
 #include "object.h"
 #include "objects.h"
 
@@ -17,24 +18,31 @@
 static const struct {
 	const char *mode;
 	int family;
-	uint32_t flows; /* limits.flows */
+	uint32_t flows, cached_cids; /* limits */
 } kinds[BED_KINDS] = {
-	[BED_IPIP4] = { "ipip", 4, 0 },
-	[BED_IPIP6] = { "ipip", 6, 0 },
-	[BED_L2DSR] = { "l2dsr", 4, 0 },
-	[BED_GUE4] = { "gue", 4, 0 },
-	[BED_GUE6] = { "gue", 6, 0 },
-	[BED_NAT4] = { "nat", 4, 0 },
-	[BED_NAT6] = { "nat", 6, 0 },
-	[BED_FLOWS] = { "ipip", 4, LB_DEFAULT_FLOWS },
-	[BED_NEW] = { "ipip", 4, LB_DEFAULT_FLOWS },
+	[BED_IPIP4] = { "ipip", 4, 0, 0 },
+	[BED_IPIP6] = { "ipip", 6, 0, 0 },
+	[BED_L2DSR] = { "l2dsr", 4, 0, 0 },
+	[BED_GUE4] = { "gue", 4, 0, 0 },
+	[BED_GUE6] = { "gue", 6, 0, 0 },
+	[BED_NAT4] = { "nat", 4, 0, 0 },
+	[BED_NAT6] = { "nat", 6, 0, 0 },
+	[BED_FLOWS] = { "ipip", 4, LB_DEFAULT_FLOWS, 0 },
+	[BED_NEW] = { "ipip", 4, LB_DEFAULT_FLOWS, 0 },
+	[BED_CACHED] = { "ipip", 4, 0, LB_DEFAULT_CACHED },
 };
 
 const char *const bed_modes[BED_KINDS] = {
-	[BED_IPIP4] = "ipip/4", [BED_IPIP6] = "ipip/6", [BED_L2DSR] = "l2dsr",
-	[BED_GUE4] = "gue/4",	[BED_GUE6] = "gue/6",	[BED_NAT4] = "nat/4",
-	[BED_NAT6] = "nat/6",	[BED_FLOWS] = "ipip/4", [BED_NEW] = "ipip/4",
+	[BED_IPIP4] = "ipip/4",	 [BED_IPIP6] = "ipip/6", [BED_L2DSR] = "l2dsr",
+	[BED_GUE4] = "gue/4",	 [BED_GUE6] = "gue/6",	 [BED_NAT4] = "nat/4",
+	[BED_NAT6] = "nat/6",	 [BED_FLOWS] = "ipip/4", [BED_NEW] = "ipip/4",
+	[BED_CACHED] = "ipip/4",
 };
+
+bool bed_caches(enum bed_kind kind)
+{
+	return kinds[kind].cached_cids;
+}
 
 static bool is_nat(enum bed_kind kind)
 {
@@ -83,11 +91,12 @@ static void write_file(FILE *file, enum bed_kind kind)
 {
 	fprintf(file,
 		"version: 1\n"
-		"limits: { servers: %u, server_ids: %u, pools: 1, flows: %u }\n"
+		"limits: { servers: %u, server_ids: %u, pools: 1, flows: %u, cached_cids: %u }\n"
 		"tracking: { budget: 100000000, vip_share: 100, handshake_timeout: 3600, idle_timeout: 3600 }\n"
 		"fallback: { rows: 65536 }\n"
 		"cid_configs:\n",
-		BENCH_SERVERS, (unsigned int)(BENCH_SERVERS * N_CONFIGS), kinds[kind].flows);
+		BENCH_SERVERS, (unsigned int)(BENCH_SERVERS * N_CONFIGS), kinds[kind].flows,
+		kinds[kind].cached_cids);
 	for (uint32_t i = 0; i < N_CONFIGS; i++)
 		fprintf(file, "  - { id: %u, server_id_length: %u, nonce_length: %u }\n", i,
 			lengths[i].server_id, lengths[i].nonce);
@@ -348,4 +357,22 @@ int bed_forget_flows(const struct bed *bed)
 	if (error != -ENOENT) /* which says that nothing is left */
 		return error;
 	return forget_recent(bed->maps.flow_recent);
+}
+
+int bed_begin_cache(const struct bed *bed)
+{
+	int n = libbpf_num_possible_cpus();
+	struct lb_cid_cache_state *states = calloc(n, sizeof(*states));
+	const uint32_t key = 0;
+	int error = states ? 0 : -ENOMEM;
+
+	if (!error && bpf_map_update_elem(bed->maps.cache_state, &key, states, BPF_ANY))
+		error = -errno;
+	free(states);
+	return error;
+}
+
+uint64_t bed_cache_window(void)
+{
+	return (1000000000 / clock_ticks(1)) << LB_CACHE_WINDOW_SHIFT;
 }

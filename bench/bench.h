@@ -60,6 +60,7 @@ enum bed_kind {
 	BED_NAT6,
 	BED_FLOWS, /* as BED_IPIP4, and conn_track holds flows */
 	BED_NEW, /* the same, but it is emptied before each batch */
+	BED_CACHED, /* as BED_IPIP4, and connection IDs that were decoded are cached */
 	BED_KINDS,
 };
 
@@ -83,6 +84,11 @@ int bed_reload(struct bed *bed, struct reason *reason);
 void bed_close(struct bed *bed);
 /* Of a hook: the driver's or the TC one. */
 int bed_program(const struct bed *bed, enum bench_hook hook);
+bool bed_caches(enum bed_kind kind);
+/* Connection IDs that were decoded: asking is worth it to begin with, and then the program judges by itself. */
+int bed_begin_cache(const struct bed *bed);
+/* ns in which a CPU judges whether to go on asking. */
+uint64_t bed_cache_window(void);
 /* How many new flows it remembers in a second. */
 int bed_set_budget(const struct bed *bed, uint32_t flows);
 /* And flow_recent_map, which would tell of them for a while. */

@@ -96,7 +96,7 @@ void shunt_cid_read_(const struct held_config *held, const uint8_t *cid, size_t 
 
 	memcpy(packet + LB_CID_LEAD, cid, used);
 	if (lb_cid_check(&held->layout, &dcid) != LB_REASON_cid ||
-	    lb_cid_server_id(&held->layout, held->keyed ? &held->key : NULL, &dcid,
+	    lb_cid_server_id(&held->layout, held->keyed ? &held->key : NULL, dcid.octets,
 			     packet + sizeof(packet), words) != LB_REASON_cid)
 		return;
 	info->server_id_length = held->layout.server_id_length;

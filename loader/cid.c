@@ -191,8 +191,8 @@ static void route(const struct cid_index *index, const uint8_t *octets, size_t n
 	memcpy(packet + LB_CID_LEAD - 1, octets, n);
 	explained->reason = lb_cid_check(&config, &dcid);
 	if (explained->reason == LB_REASON_cid)
-		explained->reason =
-			lb_cid_server_id(&config, &key, &dcid, dcid.octets + dcid.length, words);
+		explained->reason = lb_cid_server_id(&config, &key, dcid.octets,
+						     dcid.octets + dcid.length, words);
 	explicit_bzero(&key, sizeof(key));
 	if (explained->reason == LB_REASON_cid)
 		find_server(index, explained, words);

@@ -400,10 +400,9 @@ static void list_keyed(const struct config *config, struct probe_options *option
 /* The file says how large the maps are that a device would have to take; without it, the defaults. */
 static int read_sizes(const struct cli_common *common, struct probe_options *options)
 {
-	struct config_limits limits = {
-		LB_DEFAULT_SERVERS, LB_DEFAULT_SERVER_IDS, LB_DEFAULT_VIPS,
-		LB_DEFAULT_POOLS,   LB_DEFAULT_KNOWN_CIDS, LB_DEFAULT_FLOWS
-	};
+	struct config_limits limits = { LB_DEFAULT_SERVERS, LB_DEFAULT_SERVER_IDS, LB_DEFAULT_VIPS,
+					LB_DEFAULT_POOLS,   LB_DEFAULT_KNOWN_CIDS, LB_DEFAULT_FLOWS,
+					LB_DEFAULT_CACHED };
 	struct config_findings findings = {};
 	struct config *config = NULL;
 	int status = 0;

@@ -99,6 +99,7 @@ struct config_limits {
 	uint32_t servers, server_ids, vips, pools;
 	uint32_t known_cids; /* encrypted CIDs that a card is told of, at most */
 	uint32_t flows; /* that conn_track remembers, 0: none */
+	uint32_t cached_cids; /* encrypted CIDs that a CPU remembers the servers of, 0: none */
 };
 
 /* What is remembered of flows without a routable connection ID: lb/abi.h, struct lb_setting. */

@@ -122,10 +122,11 @@ static json_t *address_json(const struct config_address *address)
 
 static json_t *limits_json(const struct config_limits *limits)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "servers", (json_int_t)limits->servers,
-			 "server_ids", (json_int_t)limits->server_ids, "vips",
-			 (json_int_t)limits->vips, "pools", (json_int_t)limits->pools, "known_cids",
-			 (json_int_t)limits->known_cids, "flows", (json_int_t)limits->flows);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "servers",
+			 (json_int_t)limits->servers, "server_ids", (json_int_t)limits->server_ids,
+			 "vips", (json_int_t)limits->vips, "pools", (json_int_t)limits->pools,
+			 "known_cids", (json_int_t)limits->known_cids, "flows",
+			 (json_int_t)limits->flows, "cached_cids", (json_int_t)limits->cached_cids);
 }
 
 static json_t *forwarding_json(const struct config *config)

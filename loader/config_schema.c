@@ -60,6 +60,7 @@ static const struct range vips_range = { 1, LB_MAX_VIPS };
 static const struct range pools_range = { 1, LB_MAX_POOLS };
 static const struct range known_cids_range = { 1, LB_MAX_KNOWN_CIDS };
 static const struct range flows_range = { 0, LB_MAX_FLOWS };
+static const struct range cached_cids_range = { 0, LB_MAX_CACHED };
 static const struct range budget_range = { 0, 100000000 };
 static const struct range share_range = { 1, 100 };
 static const struct range timeout_range = { 1, 86400 };
@@ -179,6 +180,8 @@ static const struct field limits_fields[] = {
 	{ "known_cids", false, config_read_number, AT(config_limits, known_cids),
 	  &known_cids_range },
 	{ "flows", false, config_read_number, AT(config_limits, flows), &flows_range },
+	{ "cached_cids", false, config_read_number, AT(config_limits, cached_cids),
+	  &cached_cids_range },
 	END,
 };
 
@@ -257,6 +260,7 @@ int config_read(const json_t *tree, struct config *config, struct config_finding
 
 	config->rows = LB_DEFAULT_ROWS;
 	config->limits.flows = LB_DEFAULT_FLOWS;
+	config->limits.cached_cids = LB_DEFAULT_CACHED;
 	config->icmp_answers = CONFIG_DEFAULT_ICMP_ANSWERS;
 	config->tracking = (struct config_tracking){
 		.budget = CONFIG_DEFAULT_BUDGET,

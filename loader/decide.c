@@ -129,7 +129,7 @@ static void route_icmp(const struct decide_tables *tables, struct lb_pkt *pkt, s
 	pkt->route = LB_ROUTE(0, reason, 0);
 	if (reason != LB_REASON_icmp)
 		return;
-	server = lb_icmp_by_cid(icmp, pkt->end, pkt->generation, pkt->vip);
+	server = lb_icmp_by_cid(NULL, icmp, pkt->end, pkt->generation, pkt->vip);
 	if (!server)
 		server = icmp_by_flow(icmp, pkt, tables->flows);
 	if (!server)
@@ -198,8 +198,8 @@ bool decide_known(const struct plan *plan, uint32_t index, const uint8_t *cid,
 		return false;
 	memcpy(packet + LB_CID_LEAD - 1, cid, LB_CID_MAX);
 	if (lb_cid_config_id(*dcid.octets) != (index & LB_CONFIG_RESERVED) ||
-	    lb_cid_server_id(config, &plan->keys[index], &dcid, packet + sizeof(packet), words) !=
-		    LB_REASON_cid)
+	    lb_cid_server_id(config, &plan->keys[index], dcid.octets, packet + sizeof(packet),
+			     words) != LB_REASON_cid)
 		return false;
 	words[4] = LB_SID_KEY(index >> 3, index & LB_CONFIG_RESERVED);
 	sid = lb_table_key(words);

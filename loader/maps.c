@@ -44,6 +44,8 @@ static const struct map_row rows[] = {
 	ROW(LB_MAP_CID_KEY, cid_key, __u32, struct lb_cid_key, HOST_ONLY),
 	ROW(LB_MAP_CID_SEEN, cid_seen, __u32, __u64, HOST_ONLY),
 	ROW(LB_MAP_CID_SAMPLE, cid_sample, __u32, struct lb_cid_sample, HOST_ONLY),
+	ROW(LB_MAP_CID_CACHE, cid_cache, __u32, struct lb_cid_cache_page, HOST_ONLY),
+	ROW(LB_MAP_CACHE_STATE, cache_state, __u32, struct lb_cid_cache_state, HOST_ONLY),
 	ROW(LB_MAP_SETTING, setting, __u32, struct lb_setting, HOST_ONLY),
 	ROW(LB_MAP_ADDRESS, address, __u32, struct lb_bucket, HOST_ONLY),
 	ROW(LB_MAP_VIP_ADDRESS, vip_address, __u32, struct lb_vip, HOST_ONLY),
@@ -112,6 +114,7 @@ uint32_t map_set_entries(const char *map, const struct plan_sizes *sizes)
 		{ LB_MAP_CID_STATS, LB_CID_INDEX(sizes->pools + 1, 0) },
 		{ LB_MAP_STACK_STATS, LB_STACK_VIP(LB_INGRESS, sizes->vips + 1) + sizes->servers },
 		{ LB_MAP_CONN, sizes->known_cids },
+		{ LB_MAP_CID_CACHE, sizes->cache_pages ? sizes->cache_pages : 1 },
 		{ LB_MAP_ADDRESS, 2 * sizes->address_buckets },
 		{ LB_MAP_VIP_ADDRESS, 2 * (sizes->vips + 1) },
 		/* No map has no entry; that nothing is remembered is the setting's to say. */
@@ -182,6 +185,7 @@ static int read_sizes(struct map_set *set, struct reason *reason)
 		.known_cids = entries(set->conn),
 		.address_buckets = entries(set->address) / 2,
 		.flows = entries(set->conn_track),
+		.cache_pages = entries(set->cid_cache),
 	};
 	/* Only of a device that went away meanwhile does the kernel not tell. */
 	if (set->sizes.servers && set->sizes.rows && set->sizes.vip_buckets &&

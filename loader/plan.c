@@ -29,6 +29,11 @@ static uint32_t buckets(uint32_t keys)
 	return power_of_two(keys < 16 ? 32 : 2 * keys);
 }
 
+static uint32_t cache_pages(uint32_t cids)
+{
+	return cids ? power_of_two((cids + LB_CACHE_PAGE_CIDS - 1) / LB_CACHE_PAGE_CIDS) : 0;
+}
+
 struct plan_sizes plan_sizes(const struct config_limits *limits, uint32_t rows)
 {
 	return (struct plan_sizes){
@@ -42,6 +47,7 @@ struct plan_sizes plan_sizes(const struct config_limits *limits, uint32_t rows)
 		/* A nat server has an entry for each VIP of its pool; more than one is rare. */
 		.address_buckets = buckets(limits->servers + limits->vips),
 		.flows = limits->flows,
+		.cache_pages = cache_pages(limits->cached_cids),
 	};
 }
 

@@ -20,6 +20,7 @@ struct plan_sizes {
 	uint32_t pools;
 	uint32_t known_cids; /* conn_map, which only a card has; 0: a host tier's set */
 	uint32_t address_buckets, flows; /* which only the host has */
+	uint32_t cache_pages; /* likewise; a power of two, 0: nothing is cached */
 };
 
 /* What the maps must hold for these limits. */

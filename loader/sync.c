@@ -91,6 +91,8 @@ static struct lb_generation describe(const struct map_set *set, const struct pla
 		.server_base = half * set->sizes.servers,
 		.config_base = half * plan->n_cids,
 		.half = half,
+		/* A map has an entry even where the file wants none. */
+		.cache_pages = plan->config->limits.cached_cids ? set->sizes.cache_pages : 0,
 	};
 }
 

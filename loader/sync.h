@@ -16,7 +16,7 @@
 struct map_set {
 	int meta, generation, vip, cid_config, sid, row, server;
 	int reason_stats, vip_stats, server_stats, cid_stats;
-	int conn, egress, cid_key, cid_seen, cid_sample, text;
+	int conn, egress, cid_key, cid_seen, cid_sample, cid_cache, cache_state, text;
 	int setting, address, vip_address;
 	int conn_track, flow_recent, flow_budget, flow_stats;
 	bool percpu; /* counters are one a CPU; flow_stats always is */

@@ -21,6 +21,7 @@ void walk_request_init(struct walk_request *request, const char *interface,
 		.pools = LB_DEFAULT_POOLS,
 		.known_cids = LB_DEFAULT_KNOWN_CIDS,
 		.flows = LB_DEFAULT_FLOWS,
+		.cached_cids = LB_DEFAULT_CACHED,
 	};
 	uint32_t i;
 

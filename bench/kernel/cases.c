@@ -100,6 +100,22 @@ static void add_forwarded(struct list *list)
 	add_mode(list, BED_NAT6, 6);
 }
 
+/* Encrypted connection IDs that were decoded a moment ago, and as many as no cache holds. */
+static void add_cached(struct list *list)
+{
+	static const char *const names[] = {
+		[FRAME_SINGLE] = "single pass, cached", [FRAME_THREE] = "three encr., cached"
+	};
+
+	for (enum frame_kind kind = FRAME_SINGLE; kind <= FRAME_THREE; kind++)
+		add_sizes(list, (struct bench_case){ .name = names[kind],
+						     .frames = kind,
+						     .bed = BED_CACHED,
+						     .tier = TIER_DRIVER,
+						     .version = 4,
+						     .reason = LB_REASON_cid });
+}
+
 static void add_unroutable(struct list *list)
 {
 	struct bench_case what = {
@@ -274,6 +290,7 @@ struct bench_case *cases_make(uint32_t *n)
 	struct list list = {};
 
 	add_forwarded(&list);
+	add_cached(&list);
 	add_unroutable(&list);
 	add_flows(&list);
 	add_passed(&list);

@@ -148,6 +148,31 @@ static int set_flows(struct measurement *measurement, const struct measured *mea
 	return error;
 }
 
+static uint32_t batch_packets(const struct measurement *measurement,
+			      const struct measured *measured)
+{
+	return measured->span.count > measurement->packets ? measured->span.count :
+							     measurement->packets;
+}
+
+#define SETTLED_AFTER 3 /* windows in which a CPU judges whether asking its cache is worth it */
+
+/* The cache as these packets have left it: full of them, or found to be of no use. */
+static int settle_cache(struct measurement *measurement, const struct measured *measured)
+{
+	const struct bed *bed = measured->bed;
+	struct harness_result result;
+	uint64_t ran = 0, enough = SETTLED_AFTER * bed_cache_window();
+	int error = bed_caches(measured->what->bed) ? bed_begin_cache(bed) : 0;
+
+	while (!error && bed_caches(measured->what->bed) && ran < enough) {
+		error = harness_run(measurement->harness, bed->program, &measured->span,
+				    batch_packets(measurement, measured), &result);
+		ran += result.time;
+	}
+	return error;
+}
+
 static int prepare(struct measurement *measurement, struct reason *reason)
 {
 	int error = 0;
@@ -222,13 +247,6 @@ static int check_way(const struct measured *measured, const struct bed_counts *b
 	return 0;
 }
 
-static uint32_t batch_packets(const struct measurement *measurement,
-			      const struct measured *measured)
-{
-	return measured->span.count > measurement->packets ? measured->span.count :
-							     measurement->packets;
-}
-
 static int batch(struct measurement *measurement, struct measured *measured, uint32_t round,
 		 struct reason *reason)
 {
@@ -238,6 +256,8 @@ static int batch(struct measurement *measurement, struct measured *measured, uin
 	struct bed_counts before;
 	int error = set_flows(measurement, measured);
 
+	if (!error)
+		error = settle_cache(measurement, measured);
 	if (!error)
 		error = harness_run(harness, harness_bare(harness, measured->what->hook),
 				    &measured->span, packets, &bare);

@@ -17,7 +17,8 @@ static enum lb_reason ask(const struct lb_cid_config *config, const struct lb_ci
 {
 	enum lb_reason reason = lb_cid_check(config, dcid);
 
-	return reason == LB_REASON_cid ? lb_cid_server_id(config, key, dcid, end, words) : reason;
+	return reason == LB_REASON_cid ? lb_cid_server_id(config, key, dcid->octets, end, words) :
+					 reason;
 }
 
 /* The octets as a DCID in a block that ends with them; in front is what a packet has there. */

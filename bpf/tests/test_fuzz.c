@@ -106,7 +106,7 @@ static void check_cid(const struct lb_dcid *dcid, const __u8 *end)
 
 	lb_cid_key_prepare(secret, config.server_id_length, config.nonce_length, &key);
 	if (dcid->octets + 1 > end || lb_cid_check(&config, dcid) != LB_REASON_cid ||
-	    lb_cid_server_id(&config, &key, dcid, end, words) != LB_REASON_cid)
+	    lb_cid_server_id(&config, &key, dcid->octets, end, words) != LB_REASON_cid)
 		return;
 	assert_true(dcid->length >= 1u + config.server_id_length + config.nonce_length);
 	if (dcid->octets + 1 + key.length > end)

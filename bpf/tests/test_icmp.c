@@ -159,7 +159,7 @@ static enum lb_reason look(const struct message *message, __u32 n, __u32 *server
 		lb_icmp_flow(&key, &icmp, end, message->version, vip);
 		assert_int_equal(key.of, LB_FLOW_OF(LB_FLOW_TUPLE, VIP, message->version));
 		hash = lb_icmp_hash(&icmp, end, message->version);
-		*server = lb_icmp_by_cid(&icmp, end, &generation, vip);
+		*server = lb_icmp_by_cid(NULL, &icmp, end, &generation, vip);
 		if (!*server)
 			*server = lb_icmp_by_row((__u32)hash, &generation, vip);
 	}

@@ -40,6 +40,8 @@
 #define LB_MAP_CID_KEY	    "cid_key_map" /* host tiers: what decoding takes */
 #define LB_MAP_CID_SEEN	    "cid_seen_map" /* host tiers: when a config last routed a packet */
 #define LB_MAP_CID_SAMPLE   "cid_sample_map" /* host tiers: encrypted CIDs, one a tick */
+#define LB_MAP_CID_CACHE    "cid_cache_map" /* host tiers: encrypted CIDs decoded lately, a CPU */
+#define LB_MAP_CACHE_STATE  "cid_cache_state" /* host tiers: whether that is worth asking, a CPU */
 #define LB_MAP_SETTING	    "setting_map" /* host only: what is rarely asked, a generation */
 #define LB_MAP_ADDRESS	    "address_map" /* host only: VIPs' addresses alone, and nat servers' */
 #define LB_MAP_VIP_ADDRESS  "vip_address_map" /* host only: a VIP by its number */
@@ -83,12 +85,14 @@
 #define LB_DEFAULT_ROWS	      4096
 #define LB_DEFAULT_KNOWN_CIDS 16384
 #define LB_DEFAULT_FLOWS      1000000
+#define LB_DEFAULT_CACHED     8192 /* CIDs a CPU: 256 KiB, a part of its own cache */
 #define LB_MAX_SERVERS	      65535
 #define LB_MAX_VIPS	      4095
 #define LB_MAX_POOLS	      4095
 #define LB_MAX_ROWS	      65536
 #define LB_MAX_KNOWN_CIDS     1048576
 #define LB_MAX_FLOWS	      16777216
+#define LB_MAX_CACHED	      65536
 #define LB_CID_SAMPLES	      1024 /* a power of two */
 #define LB_MAX_EGRESS	      1024 /* devices that servers are reached through, of two generations */
 
@@ -115,6 +119,8 @@ struct lb_generation {
 	__u32 server_base; /* server_map entry of server 0, which stays unset */
 	__u32 config_base; /* cid_config_map entry of LB_CID_INDEX(0, 0) */
 	__u32 half; /* which of the two it is: setting_map's entry */
+	__u32 cache_pages; /* of cid_cache_map that count, a power of two; 0: it is not asked */
+	__u32 pad;
 } __attribute__((aligned(8))); /* base and mask are read together */
 
 /*
@@ -261,6 +267,38 @@ struct lb_cid_sample {
 	__u32 tag;
 	__u32 tick; /* jiffies, their lower half; config 0: nothing yet */
 	__u32 cid[LB_CID_WORDS]; /* as it lay in the packet; octets behind the CID are the packet's */
+};
+
+/*
+ * cid_cache_map, on the host: of each CPU's own. Pages of sets of two, for a value is one allocation a CPU of at most
+ * 32 KiB. An entry counts for the generation and the config that it was made under, and for none after.
+ */
+#define LB_CACHE_WAYS	   2
+#define LB_CACHE_PAGE_SETS 256
+
+struct lb_cached_cid {
+	__u64 cid[2]; /* under match of lb_cid_config, as is last */
+	__u32 last;
+	__u32 server; /* number; 0: empty */
+	__u32 number; /* of the generation */
+	__u32 config; /* LB_CID_INDEX() */
+} __attribute__((aligned(8)));
+
+struct lb_cid_cache_page {
+	struct lb_cached_cid set[LB_CACHE_PAGE_SETS][LB_CACHE_WAYS];
+};
+#define LB_CACHE_PAGE_CIDS (LB_CACHE_PAGE_SETS * LB_CACHE_WAYS)
+
+/* cid_cache_state[0]: what asking has brought in this window of jiffies. */
+#define LB_CACHE_WINDOW_SHIFT 2 /* four jiffies: 4 to 40 ms */
+#define LB_CACHE_TRY_WINDOWS  16 /* a power of two: how often one is tried all the same */
+#define LB_CACHE_WORTH	      4 /* one of so many must be found */
+
+struct lb_cid_cache_state {
+	__u32 window; /* jiffies >> LB_CACHE_WINDOW_SHIFT, their lower half */
+	__u32 rests; /* this CPU does not ask in it */
+	__u32 found, missed; /* packets */
+	__u64 all_found, all_missed; /* in the windows before */
 };
 
 /* UDP port of GUE (IANA), and its octets behind the outer IP header: UDP's eight, four of its own. */

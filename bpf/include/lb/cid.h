@@ -82,18 +82,16 @@ static LB_INLINE int lb_cid_clear(const struct lb_cid_config *config, const __u8
  * LB_REASON_cid, or why the CID is unroutable (draft section 4.1).
  */
 static LB_INLINE enum lb_reason lb_cid_server_id(const struct lb_cid_config *config,
-						 const struct lb_cid_key *key,
-						 const struct lb_dcid *dcid, const void *end,
-						 __u32 *words)
+						 const struct lb_cid_key *key, const __u8 *cid,
+						 const void *end, __u32 *words)
 {
-	const __u8 *body = dcid->octets + 1;
-	int whole;
+	const __u8 *body = cid + 1;
 
-	if (config->algorithm == LB_CID_CLEAR)
-		whole = lb_cid_clear(config, body, end, words);
-	else
-		whole = key && lb_cid_decrypt(config, key, body - LB_CID_LEAD, end, words);
-	if (!whole)
+	if (config->algorithm != LB_CID_CLEAR)
+		return key && lb_cid_decrypt(key, body - LB_CID_LEAD, end, words) ?
+			       LB_REASON_cid :
+			       LB_REASON_hash_short_dcid;
+	if (!lb_cid_clear(config, body, end, words))
 		return LB_REASON_hash_short_dcid;
 	LB_UNROLL
 	for (__u32 i = 0; i < 4; i++)

@@ -7,20 +7,10 @@
  * CIDs (lb_cid_key_prepare(), lb_cid_encrypt()). The two ways are written apart: one works on words
  * with offsets and masks that were worked out beforehand, the other on octets as the draft has it.
  */
-#ifndef LB_CIPHER_H
-#define LB_CIPHER_H
+#ifndef LB_INLINE_H
+#define LB_INLINE_H
 
 #include "lb/aes.h"
-
-/*
- * In BPF a function: its frame is another one than that of who calls it, which has to stay below 512 octets with
- * all that are called.
- */
-#ifdef __bpf__
-#define LB_CIPHER __attribute__((noinline, unused))
-#else
-#define LB_CIPHER LB_INLINE
-#endif
 
 #define LB_SINGLE_PASS_BODY 16
 
@@ -41,8 +31,9 @@ struct lb_cid_key {
 	struct lb_aes_key aes;
 	__u64 mask_high[2]; /* of the left half, of the right one */
 	__u32 mask_low[2];
+	__u32 mask[4]; /* of the server id, as in lb_cid_config */
 	__u32 length; /* of the body */
-	__u8 passes; /* 3: the left half is enough, else 4 */
+	__u8 passes; /* 0: single-pass; 3: the left half is enough; else 4 */
 	__u8 left_at, left_shift, left_low_at;
 	__u8 right_at, right_shift, right_low_at, right_low_shift;
 	__u8 join_shift; /* bits that the right half lies behind the left one's beginning */
@@ -128,7 +119,7 @@ static LB_INLINE void lb_cid_join(const struct lb_cid_key *key, const struct lb_
 }
 
 /* Passes 4, 3, 2 give the left half; with it the server id, unless that reaches into the right. */
-static LB_CIPHER int lb_cid_four_pass(const struct lb_cid_key *key, const __u8 *lead,
+static LB_INLINE int lb_cid_four_pass(const struct lb_cid_key *key, const __u8 *lead,
 				      const void *end, __u64 *high, __u64 *low)
 {
 	struct lb_cid_half to, from;
@@ -145,6 +136,8 @@ static LB_CIPHER int lb_cid_four_pass(const struct lb_cid_key *key, const __u8 *
 
 	LB_NO_UNROLL
 	for (__u32 i = 0; i < 4; i++) {
+		/* Else clang 19 reads all that a pass asks of the key before the first one, into the stack. */
+		LB_OPAQUE(key);
 		if (i >= key->passes)
 			break;
 		lb_cid_pass(key, 4 - i, i & 1, &from, &to);
@@ -157,7 +150,7 @@ static LB_CIPHER int lb_cid_four_pass(const struct lb_cid_key *key, const __u8 *
 	return 1;
 }
 
-static LB_CIPHER int lb_cid_single_pass(const struct lb_cid_key *key, const __u8 *lead,
+static LB_INLINE int lb_cid_single_pass(const struct lb_cid_key *key, const __u8 *lead,
 					const void *end, __u64 *high, __u64 *low)
 {
 	struct lb_aes_block block;
@@ -176,27 +169,26 @@ static LB_CIPHER int lb_cid_single_pass(const struct lb_cid_key *key, const __u8
 }
 
 /*
- * The first 16 octets of the body of a CID in clear, as four words in network order; what lies behind
- * the server id is not meaningful. lead: LB_CID_LEAD octets in front of the body; the body must be
- * whole. 0 if it is not.
+ * The server id of an encrypted CID, padded with zeros to four words in network order. lead: LB_CID_LEAD octets in
+ * front of the body; the body must be whole. 0 if it is not. All it asks is in the key: what else stays at hand
+ * meanwhile would lie on the stack.
  */
-static LB_INLINE int lb_cid_decrypt(const struct lb_cid_config *config,
-				    const struct lb_cid_key *key, const __u8 *lead, const void *end,
+static LB_INLINE int lb_cid_decrypt(const struct lb_cid_key *key, const __u8 *lead, const void *end,
 				    __u32 *words)
 {
 	__u64 high, low;
 	int whole;
 
-	if (config->algorithm == LB_CID_SINGLE_PASS)
+	if (!key->passes)
 		whole = lb_cid_single_pass(key, lead, end, &high, &low);
 	else
 		whole = lb_cid_four_pass(key, lead, end, &high, &low);
 	if (!whole)
 		return 0;
-	words[0] = LB_BE32((__u32)(high >> 32));
-	words[1] = LB_BE32((__u32)high);
-	words[2] = LB_BE32((__u32)(low >> 32));
-	words[3] = LB_BE32((__u32)low);
+	words[0] = LB_BE32((__u32)(high >> 32)) & key->mask[0];
+	words[1] = LB_BE32((__u32)high) & key->mask[1];
+	words[2] = LB_BE32((__u32)(low >> 32)) & key->mask[2];
+	words[3] = LB_BE32((__u32)low) & key->mask[3];
 	return 1;
 }
 
@@ -218,7 +210,10 @@ static inline void lb_cid_key_prepare(const __u8 *key, __u32 server_id_length, _
 	__builtin_memset(prepared, 0, sizeof(*prepared));
 	lb_aes_expand(key, &prepared->aes);
 	prepared->length = length;
-	prepared->passes = server_id_length <= nonce_length ? 3 : 4;
+	prepared->passes = length == LB_SINGLE_PASS_BODY    ? 0 :
+			   server_id_length <= nonce_length ? 3 :
+							      4;
+	__builtin_memset(prepared->mask, 0xff, server_id_length);
 	prepared->left_at = LB_CID_LEAD - (length < 8 ? 8 - length : 0);
 	prepared->left_shift = length < 8 ? 8 * (8 - length) : 0;
 	prepared->left_low_at = half > 8 ? LB_CID_LEAD + 8 : LB_CID_LEAD;

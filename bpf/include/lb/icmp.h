@@ -179,14 +179,14 @@ static LB_INLINE __u64 lb_icmp_hash(const struct lb_icmp *icmp, const void *end,
 }
 
 /* Whose packet is quoted, by its connection ID. 0: that does not say. */
-static LB_INLINE __u32 lb_icmp_by_cid(const struct lb_icmp *icmp, const void *end,
+static LB_INLINE __u32 lb_icmp_by_cid(void *ctx, const struct lb_icmp *icmp, const void *end,
 				      const struct lb_generation *generation, __u32 vip)
 {
 	struct lb_dcid scid;
 
 	if (!lb_icmp_scid(icmp, end, &scid))
 		return 0;
-	return LB_ROUTE_SERVER(lb_dcid_route(&scid, end, generation, LB_VIP_POOL(vip), 0));
+	return LB_ROUTE_SERVER(lb_dcid_route(ctx, &scid, end, generation, LB_VIP_POOL(vip), 0));
 }
 
 /* By the row of its flow, whose hash this is. 0: nobody's. */

@@ -97,7 +97,7 @@ __attribute__((noinline)) __u32 lb_icmp_cid(struct xdp_md *ctx, __u32 link, __u3
 
 	if (lb_icmp_parse(&pkt, ctx, link, ip_version) != LB_REASON_icmp)
 		return 0;
-	return lb_icmp_by_cid(&pkt.icmp, pkt.end, pkt.generation, pkt.vip);
+	return lb_icmp_by_cid(ctx, &pkt.icmp, pkt.end, pkt.generation, pkt.vip);
 }
 
 /* Where the flow that is quoted went before. Nothing is written: it is not the client's packet. */

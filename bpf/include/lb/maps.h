@@ -51,6 +51,8 @@ LB_MAP(cid_stats, LB_COUNTER_MAP, struct lb_count, 1);
 LB_MAP(cid_key_map, BPF_MAP_TYPE_ARRAY, struct lb_cid_key, 2);
 LB_MAP(cid_seen_map, BPF_MAP_TYPE_ARRAY, __u64, 1); /* jiffies */
 LB_MAP(cid_sample_map, BPF_MAP_TYPE_ARRAY, struct lb_cid_sample, LB_CID_SAMPLES);
+LB_MAP(cid_cache_map, BPF_MAP_TYPE_PERCPU_ARRAY, struct lb_cid_cache_page, 1);
+LB_MAP(cid_cache_state, BPF_MAP_TYPE_PERCPU_ARRAY, struct lb_cid_cache_state, 1);
 
 static __always_inline const struct lb_cid_key *lb_cid_key(__u32 index)
 {

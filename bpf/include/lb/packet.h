@@ -29,6 +29,7 @@ enum lb_step {
 #define LB_SHAPE_TTL(shape)		((shape) >> 16)
 
 struct lb_pkt {
+	void *ctx; /* struct xdp_md of an XDP program, else NULL */
 	const void *end; /* first octet past what may be read */
 	__u32 frame_length;
 

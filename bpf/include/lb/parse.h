@@ -265,6 +265,9 @@ static LB_INLINE enum lb_step lb_parse(struct lb_pkt *pkt, const void *data, con
 		step = lb_pass(pkt, LB_REASON_not_ip);
 	if (step != LB_NEXT)
 		return step;
+	/* IPv4 and IPv6, with extension headers or without: one way for the verifier to go on. */
+	if (!LB_FEW_WAYS)
+		header = lb_same_range(lb_forget(header, frame_length));
 	pkt->shape = LB_SHAPE(pkt->link_length - 2, pkt->ip_version, pkt->ttl);
 	return lb_parse_udp(pkt, header);
 }

@@ -19,6 +19,7 @@ static LB_INLINE enum lb_step lb_parse_xdp(struct xdp_md *ctx, struct lb_pkt *pk
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 
+	pkt->ctx = ctx;
 	return lb_parse(pkt, data, end, end - data);
 }
 

@@ -27,6 +27,7 @@ struct lb_dcid {
 static LB_INLINE int lb_quic_dcid(const __u8 *payload, __u32 length, const void *end,
 				  struct lb_dcid *dcid)
 {
+	const __u8 *again;
 	__u32 is_long;
 
 	if (length < 2 || !LB_STILL_READABLE(end, payload, 2))
@@ -34,10 +35,11 @@ static LB_INLINE int lb_quic_dcid(const __u8 *payload, __u32 length, const void 
 	is_long = payload[0] >> 7;
 	dcid->length = length - 1;
 	if (is_long) {
-		if (length <= LB_QUIC_LONG_MIN ||
-		    !LB_STILL_READABLE(end, payload, LB_QUIC_LONG_MIN))
+		/* To the verifier another pointer: of payload it knows two octets then, in both header forms. */
+		again = payload + (lb_forget(0, length) & 1);
+		if (length <= LB_QUIC_LONG_MIN || !LB_STILL_READABLE(end, again, LB_QUIC_LONG_MIN))
 			return 0;
-		dcid->length = payload[5];
+		dcid->length = again[5];
 		if (!dcid->length || dcid->length > length - LB_QUIC_LONG_MIN)
 			return 0;
 	}

@@ -7,6 +7,7 @@
 #define LB_ROUTE_H
 
 #include "lb/cid.h"
+#include "lb/cid_cache.h"
 #include "lb/maps.h"
 #include "lb/table.h"
 #include "lb/tuple.h"
@@ -44,36 +45,136 @@ static LB_SUB __u32 lb_route_by_match(const __u8 *cid, const struct lb_cid_confi
 	return LB_ROUTE(server, server ? LB_REASON_known_cid : LB_REASON_needs_key, config_id);
 }
 
-static LB_INLINE __u32 lb_route_by_server_id(const struct lb_dcid *dcid, const void *end,
-					     const struct lb_cid_config *config,
-					     const struct lb_generation *generation, __u32 index,
-					     int counts)
+/* The server that a server id names. words: of it, and room for one more. */
+static LB_INLINE __u32 lb_route_by_words(__u32 *words, __u64 sids, __u32 index)
 {
-	__u32 words[LB_KEY_WORDS], server;
-	const struct lb_cid_key *key = NULL;
 	struct lb_table_key sid;
-	enum lb_reason reason;
+	__u32 server;
 
-	if (config->algorithm != LB_CID_CLEAR)
-		key = lb_cid_key(generation->config_base + index);
-	reason = lb_cid_server_id(config, key, dcid, end, words);
-	if (reason != LB_REASON_cid)
-		return LB_ROUTE(0, reason, 0);
 	words[4] = LB_SID_KEY(index >> 3, index & LB_CONFIG_RESERVED);
 	sid = lb_table_key(words);
-	server = lb_table_find(&sid_map, &sid, &generation->sid_base);
-	if (!server)
-		return LB_ROUTE(0, LB_REASON_hash_unknown_server_id, 0);
-	if (counts)
+	server = lb_table_search(&sid_map, sids, sid.first, sid.second, sid.last);
+	return server ? LB_ROUTE(server, LB_REASON_cid, index & LB_CONFIG_RESERVED) :
+			LB_ROUTE(0, LB_REASON_hash_unknown_server_id, 0);
+}
+
+/* cid: the first octet. key: of an encrypted config. sids: lb_place() of the server ids. */
+static LB_INLINE __u32 lb_route_by_server_id(const __u8 *cid, const void *end,
+					     const struct lb_cid_config *config,
+					     const struct lb_cid_key *key, __u64 sids, __u32 index)
+{
+	__u32 words[LB_KEY_WORDS];
+	enum lb_reason reason = lb_cid_server_id(config, key, cid, end, words);
+
+	return reason == LB_REASON_cid ? lb_route_by_words(words, sids, index) :
+					 LB_ROUTE(0, reason, 0);
+}
+
+#if LB_MAY_AES && defined(__bpf__)
+/*
+ * An encrypted CID: a function of its own, which the verifier walks once and not on each way that leads here, and
+ * whose frame is not in the way of the CIDs that are clear. lead: octets of the frame before LB_CID_LEAD; place: of the key.
+ */
+__noinline __u32 lb_route_decrypted(struct xdp_md *ctx, __u32 lead, __u32 place, __u64 sids,
+				    __u32 index)
+{
+	const __u8 *at = (const __u8 *)(long)ctx->data + (lead & 1023);
+	const struct lb_cid_key *key = lb_cid_key(place);
+	__u32 words[LB_KEY_WORDS];
+
+	if (!key || !lb_cid_decrypt(key, at, (void *)(long)ctx->data_end, words))
+		return LB_ROUTE(0, LB_REASON_hash_short_dcid, 0);
+	return lb_route_by_words(words, sids, index);
+}
+
+/* Where p lies in the frame. In 64 bits: clang would halve a pointer, and the verifier lets nobody spill a half. */
+static LB_INLINE __u32 lb_offset(struct xdp_md *ctx, const __u8 *p)
+{
+	long data = (long)ctx->data, at = (long)p;
+
+	LB_OPAQUE(data);
+	LB_OPAQUE(at);
+	at -= data;
+	LB_OPAQUE(at);
+	return (__u32)at;
+}
+
+/* Where its cached server would stand. NULL: nobody asks. */
+static LB_INLINE struct lb_cached_cid *lb_cache_of(const struct lb_cid_words *cid,
+						   const struct lb_generation *generation,
+						   struct lb_cid_cache_state **state)
+{
+	*state = generation->cache_pages ? lb_cache_asks() : NULL;
+	return *state ? lb_cache_set(cid, generation->cache_pages - 1) : NULL;
+}
+
+/* The same, unless this CPU has decoded it lately. What somebody quotes is not asked for. */
+static LB_INLINE __u32 lb_route_encrypted(struct xdp_md *ctx, const __u8 *cid, const void *end,
+					  const struct lb_cid_config *config,
+					  const struct lb_generation *generation, __u32 index,
+					  int counts)
+{
+	__u32 lead = lb_offset(ctx, cid + 1 - LB_CID_LEAD), route;
+	__u64 sids = lb_place(&generation->sid_base), of = lb_pair_of(generation->number, index);
+	struct lb_cached_cid *cached = NULL;
+	struct lb_cid_cache_state *state;
+	struct lb_cid_words words = {};
+	__u32 server;
+
+	if (counts && cid + LB_CID_MAX <= (const __u8 *)end) {
+		words = lb_cid_words(cid, config);
+		cached = lb_cache_of(&words, generation, &state);
+	}
+	if (cached) {
+		server = lb_cache_find(cached, &words, of);
+		if (LB_LIKELY(server)) {
+			state->found++;
+			return LB_ROUTE(server, LB_REASON_cid, index & LB_CONFIG_RESERVED);
+		}
+		cached += ++state->missed & 1;
+	}
+	route = lb_route_decrypted(ctx, lead, generation->config_base + index, sids, index);
+	if (cached && LB_ROUTE_SERVER(route))
+		lb_cache_put(cached, &words, of, LB_ROUTE_SERVER(route));
+	return route;
+}
+#endif
+
+/*
+ * On the host. ctx: the packet's, of an XDP program. counts: a packet's own CID, which shows that the config is in use;
+ * else one that somebody quotes.
+ */
+static LB_INLINE __u32 lb_route_by_config(void *ctx, const struct lb_dcid *dcid, const void *end,
+					  const struct lb_cid_config *config,
+					  const struct lb_generation *generation, __u32 index,
+					  int counts)
+{
+	const struct lb_cid_key *key = NULL;
+	__u32 route;
+
+#if LB_MAY_AES && defined(__bpf__)
+	if (config->algorithm != LB_CID_CLEAR)
+		route = lb_route_encrypted(ctx, dcid->octets, end, config, generation, index,
+					   counts);
+	else
+#else
+	(void)ctx;
+	if (config->algorithm != LB_CID_CLEAR)
+		key = lb_cid_key(generation->config_base + index);
+#endif
+		route = lb_route_by_server_id(dcid->octets, end, config, key,
+					      lb_place(&generation->sid_base), index);
+	route = lb_forget(route, index);
+	if (counts && LB_ROUTE_SERVER(route))
 		lb_cid_seen(index, config, dcid->octets, end);
-	return LB_ROUTE(server, LB_REASON_cid, index & LB_CONFIG_RESERVED);
+	return route;
 }
 
 /*
  * By a connection ID, which is readable to its first octet: of the config that this one names. counts: whether
  * the config is in use by that.
  */
-static LB_INLINE __u32 lb_dcid_route(const struct lb_dcid *dcid, const void *end,
+static LB_INLINE __u32 lb_dcid_route(void *ctx, const struct lb_dcid *dcid, const void *end,
 				     const struct lb_generation *generation, __u32 pool, int counts)
 {
 	const struct lb_cid_config *config;
@@ -94,26 +195,34 @@ static LB_INLINE __u32 lb_dcid_route(const struct lb_dcid *dcid, const void *end
 	reason = lb_cid_check(config, dcid);
 	if (reason != LB_REASON_cid)
 		return LB_ROUTE(0, reason, 0);
-	return LB_MAY_AES ? lb_route_by_server_id(dcid, end, config, generation, index, counts) :
+	return LB_MAY_AES ? lb_route_by_config(ctx, dcid, end, config, generation, index, counts) :
 			    lb_route_by_match(dcid->octets, config, generation, index);
 }
 
-/* By the UDP payload's connection ID. */
-static LB_SUB __u32 lb_cid_route(const __u8 *payload, __u32 payload_length, const void *end,
-				 const struct lb_generation *generation, __u32 pool)
+static LB_INLINE __u32 lb_payload_route(void *ctx, const __u8 *payload, __u32 payload_length,
+					const void *end, const struct lb_generation *generation,
+					__u32 pool)
 {
 	struct lb_dcid dcid;
 
 	if (!lb_quic_dcid(payload, payload_length, end, &dcid) || dcid.octets + 1 > (__u8 *)end)
 		return LB_ROUTE(0, LB_REASON_hash_no_dcid, 0);
-	return lb_dcid_route(&dcid, end, generation, pool, 1);
+	return lb_dcid_route(ctx, &dcid, end, generation, pool, 1);
+}
+
+/* By the UDP payload's connection ID, where there is no XDP program around it. */
+static LB_SUB __u32 lb_cid_route(const __u8 *payload, __u32 payload_length, const void *end,
+				 const struct lb_generation *generation, __u32 pool)
+{
+	return lb_payload_route(NULL, payload, payload_length, end, generation, pool);
 }
 
 /* A routable CID decides alone: no state is read or written for it. */
 static LB_INLINE enum lb_step lb_route_by_cid(struct lb_pkt *pkt)
 {
-	pkt->route = lb_cid_route((const __u8 *)pkt->udp + LB_UDP_LENGTH, pkt->payload_length,
-				  pkt->end, pkt->generation, LB_VIP_POOL(pkt->vip));
+	pkt->route = lb_payload_route(pkt->ctx, (const __u8 *)pkt->udp + LB_UDP_LENGTH,
+				      pkt->payload_length, pkt->end, pkt->generation,
+				      LB_VIP_POOL(pkt->vip));
 	return LB_ROUTE_SERVER(pkt->route) ? LB_FORWARD : LB_NEXT;
 }
 
