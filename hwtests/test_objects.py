@@ -27,7 +27,8 @@ COMPILERS = ("clang-14", "clang-16", "clang-19")
 HASH, ARRAY, PERCPU_ARRAY = 1, 2, 6
 RDONLY_PROG = 1 << 7
 #: What a card has no use for: other devices, keys and times.
-HOST_MAPS = {"egress_map", "cid_key_map", "cid_seen_map", "cid_sample_map", "setting_map",
+HOST_MAPS = {"egress_map", "cid_key_map", "cid_seen_map", "cid_sample_map",
+             "cid_cache_map", "cid_cache_state", "setting_map",
              "address_map", "vip_address_map", "conn_track", "flow_recent_map",
              "flow_budget_map", "flow_stats"}
 #: What only a card has: CIDs that it cannot decode.

@@ -169,6 +169,8 @@ static LB_INLINE enum lb_decap_counter parse(struct xdp_md *ctx, struct tunnel *
 	__u32 type, room;
 
 	tunnel->pkt.end = (void *)(long)ctx->data_end;
+	/* Not known to the verifier, as lb_forget() wants it. */
+	tunnel->pkt.frame_length = (__u32)((const __u8 *)tunnel->pkt.end - (const __u8 *)data);
 	if (lb_parse_link(&tunnel->pkt, data, &type) != LB_NEXT)
 		return LB_DECAP_not_tunnel;
 	tunnel->mac[0] = lb_load32(data);

@@ -102,7 +102,7 @@ ALGORITHMS = {"clear": 1, "single-pass": 2, "four-pass": 3}
 LENGTH_CHECKS = {"none": 0, "at-least": 1, "equal": 2}
 #: Any number will do, so long as conn_map has it too.
 TAG = 0x5eed
-CID_OCTETS, KEY_OCTETS = 48, 392
+CID_OCTETS, KEY_OCTETS = 48, 408
 
 
 def _cid(cid: Cid) -> bytes:
@@ -130,8 +130,10 @@ def _cid_key(layout: CidConfig) -> bytes:
     left_at = min(LEAD, end - 8)
     right_at = end - half if half > 8 else end - 8
     masks = [left[:8][::-1], right[:8][::-1],
-             left[8:][::-1] + b"\0\0", right[8:][::-1] + b"\0\0"]
-    numbers = (3 if layout.server_id_length <= layout.nonce_length else 4,
+             left[8:][::-1] + b"\0\0", right[8:][::-1] + b"\0\0",
+             (b"\xff" * layout.server_id_length).ljust(16, b"\0")]
+    passes = 3 if layout.server_id_length <= layout.nonce_length else 4
+    numbers = (0 if layout.algorithm == "single-pass" else passes,
                left_at, 8 * (LEAD - left_at), LEAD + 8 if half > 8 else LEAD,
                right_at, 8 * (8 - high), end - 2, 8 if half == 9 else 0,
                8 * (length - half))
@@ -225,9 +227,10 @@ class Tier:
 
     def _generation(self, contents: dict[str, list[bytes]]) -> bytes:
         rows = len(next(iter(self._model.rows.values())))
-        return struct.pack("<10I", BASE, len(contents["vip_map"]) - 1, BASE,
+        # One page of cached connection IDs: frames that come twice are decoded once.
+        return struct.pack("<12I", BASE, len(contents["vip_map"]) - 1, BASE,
                            len(contents["sid_map"]) - 1, 1, BASE, rows - 1, BASE, BASE,
-                           BASE)
+                           BASE, 1, 0)
 
     def _counts(self) -> dict[str, list[tuple[int, int]]]:
         return {name: self.program.counts(name)
