@@ -80,7 +80,7 @@ static int find_compilers(glob_t *found, struct reason *reason)
 
 int size_measure(struct sizes *sizes, const char *budgets, struct reason *reason)
 {
-	glob_t compilers;
+	glob_t compilers = {};
 	int error = budgets_read(budgets, &sizes->budgets, reason);
 
 	if (!error)
