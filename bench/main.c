@@ -18,7 +18,6 @@
 #define QUICK_ROUNDS  9
 #define QUICK_PACKETS 200000
 #define VETH_FRAMES   200000
-#define SIZE_ROUNDS   5
 
 struct options {
 	uint32_t rounds, packets;

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <glob.h>
 #include <linux/limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,8 +20,8 @@ static const char *const objects[] = {
 static int take_times(const char *path, uint32_t rounds, struct size_row *row,
 		      struct reason *reason)
 {
-	double *totals = calloc(rounds, sizeof(*totals));
-	int error = totals ? 0 : reason_set(reason, REASON_UNKNOWN, "size", ENOMEM, "memory");
+	double totals[SIZE_ROUNDS];
+	int error = 0;
 
 	for (uint32_t i = 0; i < rounds && !error; i++) {
 		struct size_load load;
@@ -36,7 +35,6 @@ static int take_times(const char *path, uint32_t rounds, struct size_row *row,
 	}
 	if (!error)
 		row->median = figure_of(totals, rounds).median;
-	free(totals);
 	return error;
 }
 

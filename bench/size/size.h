@@ -13,6 +13,7 @@
 #include "reason.h"
 
 #define SIZE_ROWS_MAX 48
+#define SIZE_ROUNDS   5 /* at most */
 #define SIZE_BUDGETS  "ci/budgets.tsv" /* from the root of the tree */
 
 /* What has a budget, in the order of the file's columns. */
