@@ -32,4 +32,17 @@ $(BUILD)/bench: $(BENCH_OBJECTS) $(BUILD)/bench.o/loader.a
 	@echo "  LD    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LOADER_LDLIBS) -o $@
 
+# The programs by every compiler that is here, for bench --size: the build's own rules in a folder of each.
+SIZE_COMPILERS = $(foreach name,clang-14 clang-16 clang-19,$(if $(shell command -v $(name)),$(name)))
+
+$(BUILD)/bpf/%.size.json: $(BUILD)/bpf/%.bpf.o ci/object_sizes.py $(wildcard ci/check_offload/*.py)
+	@echo "  SIZE  $@"
+	$(Q)$(PYTHON) -m ci.object_sizes $< >$@
+
+.PHONY: size-objects
+size-objects: $(SIZE_COMPILERS:%=size-objects-%)
+size-objects-%:
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/size/$* CLANG=$* \
+		$(BPF_NAMES:%=$(BUILD)/size/$*/bpf/%.size.json)
+
 -include $(wildcard $(BUILD)/bench.o/*.d $(BUILD)/bench.o/*/*.d)

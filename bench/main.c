@@ -21,8 +21,8 @@
 
 struct options {
 	uint32_t rounds, packets;
-	bool quick, veth, control;
-	const char *json, *svg, *only;
+	bool quick, veth, control, size, write_budgets;
+	const char *json, *svg, *only, *budgets;
 	uint32_t connections;
 };
 
@@ -30,7 +30,8 @@ static void usage(FILE *out)
 {
 	fprintf(out,
 		"usage: bench [--quick] [--rounds N] [--packets N] [--only WORD] [--connections N]\n"
-		"             [--veth] [--control] [--json FILE] [--svg FILE]\n"
+		"             [--veth] [--control] [--size] [--budgets FILE] [--write-budgets]\n"
+		"             [--json FILE] [--svg FILE]\n"
 		"  --quick       %d rounds of %d packets and fewer cases, instead of %d of %d\n"
 		"  --rounds N    how often each case is measured\n"
 		"  --packets N   packets a batch; one lap of the connections at least\n"
@@ -38,6 +39,9 @@ static void usage(FILE *out)
 		"  --connections N   and have so many connections\n"
 		"  --veth        live frames through attached programs, too\n"
 		"  --control     probe, load, attach, apply and memory, too\n"
+		"  --size        what each program takes of the kernel, too; alone, nothing else\n"
+		"  --budgets FILE    what it may take, instead of " SIZE_BUDGETS "\n"
+		"  --write-budgets   lowers there what is wider than need be\n"
 		"  --json FILE   the figures as JSON, too\n"
 		"  --svg FILE    and as a picture\n",
 		QUICK_ROUNDS, QUICK_PACKETS, ROUNDS, PACKETS);
@@ -62,6 +66,9 @@ static int parse_options(int argc, char **argv, struct options *options)
 		{ "connections", required_argument, NULL, 'n' },
 		{ "veth", no_argument, NULL, 'v' },
 		{ "control", no_argument, NULL, 'c' },
+		{ "size", no_argument, NULL, 'z' },
+		{ "budgets", required_argument, NULL, 'b' },
+		{ "write-budgets", no_argument, NULL, 'w' },
 		{ "svg", required_argument, NULL, 's' },
 		{ "json", required_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
@@ -93,6 +100,15 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'c':
 			options->control = true;
+			break;
+		case 'z':
+			options->size = true;
+			break;
+		case 'b':
+			options->budgets = optarg;
+			break;
+		case 'w':
+			options->write_budgets = true;
 			break;
 		case 's':
 			options->svg = optarg;
@@ -172,6 +188,16 @@ static int measure_control(const struct options *options, struct results *result
 	return error ? error : control_measure(results->control, reason);
 }
 
+static int measure_size(const struct options *options, struct results *results,
+			struct reason *reason)
+{
+	results->sizes = calloc(1, sizeof(*results->sizes));
+	if (!results->sizes)
+		return reason_set(reason, REASON_UNKNOWN, "size", ENOMEM, "memory");
+	results->sizes->rounds = options->quick ? 1 : SIZE_ROUNDS;
+	return size_measure(results->sizes, options->budgets, reason);
+}
+
 /* What could not be written. */
 static int complain(const char *path, int error)
 {
@@ -189,6 +215,8 @@ static int show(const struct options *options, const struct results *results)
 		error = complain(options->json, report_json(options->json, results));
 	if (!error && options->svg)
 		error = complain(options->svg, chart_svg(options->svg, results));
+	if (!error && options->write_budgets && results->sizes)
+		error = complain(options->budgets, budgets_write(results->sizes));
 	return error;
 }
 
@@ -199,11 +227,12 @@ static void free_results(struct results *results)
 		veth_free(results->veth);
 	free(results->veth);
 	free(results->control);
+	free(results->sizes);
 }
 
 int main(int argc, char **argv)
 {
-	struct options options = { .rounds = ROUNDS, .packets = PACKETS };
+	struct options options = { .rounds = ROUNDS, .packets = PACKETS, .budgets = SIZE_BUDGETS };
 	struct results results = {};
 	struct reason reason = {};
 	int error;
@@ -217,7 +246,9 @@ int main(int argc, char **argv)
 		return 4;
 	}
 	log_init(0);
-	error = measure_kernel(&options, &results, &reason);
+	error = options.size ? measure_size(&options, &results, &reason) : 0;
+	if (!error && (!options.size || options.veth || options.control))
+		error = measure_kernel(&options, &results, &reason);
 	if (!error && options.veth)
 		error = net_open(&reason);
 	if (!error && options.veth)

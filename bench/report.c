@@ -161,10 +161,13 @@ void report_table(FILE *out, const struct results *results)
 
 	fprintf(out, "%s  Linux %s  %s\n%s, %u servers\n\n", around.date, around.kernel,
 		around.processor, bench_compiler, BENCH_SERVERS);
-	print_kernel(out, &results->kernel);
+	if (results->kernel.n)
+		print_kernel(out, &results->kernel);
 	if (results->veth)
 		print_veth(out, results->veth);
 	if (results->control)
 		print_control(out, results->control);
+	if (results->sizes)
+		size_table(out, results->sizes);
 	print_aims(out, results);
 }

@@ -106,13 +106,14 @@ int report_json(const char *path, const struct results *results)
 	json_t *document;
 	int error = 0;
 
-	document = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o}",
+	document = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
 			     "schema", "shunt/bench/2", "date", around.date, "kernel",
 			     around.kernel, "processor", around.processor, "compiler",
 			     bench_compiler, "servers", BENCH_SERVERS, "rounds",
 			     (json_int_t)kernel->rounds, "noise_ns", figure_json(&kernel->noise),
 			     "cases", kernel_json(kernel), "veth", veth_json(results->veth),
-			     "control", control_json(results->control), "aims", aims_json(results));
+			     "control", control_json(results->control), "sizes",
+			     size_json(results->sizes), "aims", aims_json(results));
 	if (!document)
 		return -ENOMEM;
 	if (json_dump_file(document, path, JSON_INDENT(2) | JSON_REAL_PRECISION(6)))

@@ -7,12 +7,14 @@
 
 #include "bench.h"
 #include "control/control.h"
+#include "size/size.h"
 #include "veth/veth.h"
 
 struct results {
 	struct measurement kernel;
 	struct veth *veth; /* NULL: not asked for */
 	struct control *control; /* NULL: not asked for */
+	struct sizes *sizes; /* NULL: not asked for */
 };
 
 /* aims.c: what is promised, and what was found. */

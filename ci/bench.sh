@@ -15,13 +15,13 @@ fi
 ci/install.sh build bench
 
 mkdir -p "$build"
-if ! "${MAKE:-make}" -j"$(nproc)" BUILD="$build" "$build/bench" "$build/loader" >"$log" 2>&1; then
+case " $* " in
+*" --quick "*) ;;
+*) set -- --control --size "$@" ;;
+esac
+if ! "${MAKE:-make}" -j"$(nproc)" BUILD="$build" "$build/bench" "$build/loader" size-objects >"$log" 2>&1; then
 	tail -n 20 "$log" >&2
 	echo "bench: the build failed: its end is above, all of it in $log" >&2
 	exit 1
 fi
-case " $* " in
-*" --quick "*) ;;
-*) set -- --control "$@" ;;
-esac
 exec "$build/bench" --veth --json "$build/bench.json" --svg "$build/bench.svg" "$@"

@@ -109,14 +109,12 @@ def test_every_rule_has_a_case() -> None:
 
 
 def test_own_object() -> None:
-    """Nothing is wrong with it, and it keeps the budget that the driver's JIT is held to, too."""
+    """Nothing is wrong with it."""
     done = make("check-offload", "CHECK=--json")
     document = json.loads(done.stdout[done.stdout.index("{"):])
     (program,) = document["programs"]
     assert program["name"] == "shunt_offload"
     assert not document["findings"] and done.returncode == 0
-    budget = re.search(r"^offload\tclang-14\t(\d+)$", (TREE / "ci/words.tsv").read_text(), re.M)
-    assert budget and program["words"] <= int(budget[1])
 
 
 def test_words_by_function_and_line() -> None:

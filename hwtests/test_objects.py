@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The BPF objects as files and as the kernel takes them: one map layout in all tiers, what a card
-accepts, and how much the verifier has to walk, for each compiler."""
+"""The BPF objects as files and as the kernel takes them: one map layout in all tiers, and what a
+card accepts, for each compiler."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from hwtests.lab.bed import build_dir
 from hwtests.oracle.plan import CID_OCTETS, KEY_OCTETS, TREE
 from hwtests.oracle.program import MapInfo, Program
 
@@ -37,19 +38,17 @@ CONSTANTS = ".rodata"  # what libbpf's name for the map of constants ends in
 COUNTERS = ("reason_stats", "vip_stats", "server_stats", "cid_stats")
 
 each_compiler = pytest.mark.parametrize("compiler", COMPILERS)
-each_object = pytest.mark.parametrize("name", OBJECTS)
 
 
 @pytest.fixture(scope="session")
-def objects(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def objects() -> Any:
     """The objects by each compiler, by the build's own rules: objects(compiler, name)."""
-    place = tmp_path_factory.mktemp("objects")
 
     @functools.cache
     def compiled(compiler: str, name: str) -> Path:
         if shutil.which(compiler) is None:
             pytest.skip(f"{compiler} is not installed: apt-get install {compiler}")
-        build = place / compiler
+        build = build_dir() / "size" / compiler
         target = build / "bpf" / f"{name}.bpf.o"
         done = subprocess.run(["make", "-s", f"BUILD={build}", f"CLANG={compiler}", target],
                               cwd=TREE, capture_output=True, text=True,
@@ -220,22 +219,3 @@ def _map_names(path: Path) -> list[str]:
     with Program(path) as program:
         infos: list[MapInfo] = list(program.maps.values())
     return [info.name for info in infos]
-
-
-# What the kernel takes.
-
-
-def _budgets() -> dict[tuple[str, str], int]:
-    lines = [line.split("\t") for line in (TREE / "ci/budgets.tsv").read_text().splitlines()
-             if line and not line.startswith("#")]
-    return {(name, compiler): int(limit) for name, compiler, limit in lines}
-
-
-@each_compiler
-@each_object
-def test_loads_within_its_budget(objects: Any, compiler: str, name: str) -> None:
-    budget = _budgets()[name, compiler]
-    with Program(objects(compiler, name)) as program:
-        walked = program.verified_instructions()
-    assert walked <= budget, (f"{name} by {compiler}: the verifier walked {walked} instructions, "
-                              f"ci/budgets.tsv allows {budget}")

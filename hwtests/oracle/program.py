@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -105,13 +107,24 @@ class Program:
                        lib.bpf_map__type(handle), lib.bpf_map__key_size(handle),
                        lib.bpf_map__value_size(handle), lib.bpf_map__map_flags(handle))
 
+    def _told(self, what: str) -> int:
+        """A number that the kernel tells of the program's descriptor."""
+        text = Path(f"/proc/self/fdinfo/{self.fd}").read_text()
+        found = re.search(rf"^{what}:\s*(\d+)", text, re.MULTILINE)
+        if not found:
+            raise OSError(errno.ENOTSUP, f"this kernel does not tell {what}")
+        return int(found[1])
+
     def verified_instructions(self) -> int:
         """How many instructions the verifier walked."""
-        text = Path(f"/proc/self/fdinfo/{self.fd}").read_text()
-        found = re.search(r"^verified_insns:\s*(\d+)", text, re.MULTILINE)
-        if not found:
-            raise OSError(errno.ENOTSUP, "this kernel does not tell verified_insns")
-        return int(found[1])
+        return self._told("verified_insns")
+
+    def octets(self) -> tuple[int, int]:
+        """Of BPF as the verifier left it, and of machine code: 0 where there is none."""
+        shown = json.loads(subprocess.run(
+            ["bpftool", "-j", "prog", "show", "id", str(self._told("prog_id"))], check=True,
+            capture_output=True, text=True).stdout)
+        return shown["bytes_xlated"], shown.get("bytes_jited", 0)
 
     def update(self, name: str, key: int | bytes, value: bytes) -> None:
         """Write one entry, for all CPUs the same one where each has its own and value is one."""

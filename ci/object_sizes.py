@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The stack that the programs use, as the strictest kernel counts it.
+"""python3 -m ci.object_sizes OBJECT: what its program takes, as far as the object tells, as JSON.
 
-512 octets hold a chain of calls. Newer kernels round a function's frame up to 16 octets where they
-compile it, Linux 6.1 always to 32: what fits there fits everywhere.
-"""
+The stack is counted as the strictest kernel does. 512 octets hold a chain of calls. Newer kernels
+round a function's frame up to 16 octets where they compile it, Linux 6.1 always to 32: what fits
+there fits everywhere."""
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 
-import pytest
+from ci.check_offload import flow
+from ci.check_offload.program import Object, Program, read
+from ci.check_offload.words import Estimate
 
-from ci.check_offload.program import Program, read
-from hwtests.test_objects import each_compiler, objects  # noqa: F401 (a fixture)
-
-STACK, ROUNDED_TO = 512, 32
+ROUNDED_TO = 32
 MOVE, ADD, FRAME_POINTER = 0xbf, 0x07, 10
 #: Of an instruction's code, the class: loads and stores.
 LOADS, STORES = (0x01,), (0x02, 0x03)
+#: The one program that is made for a card.
+FOR_CARD = "shunt_offload"
 
 
 def frames(program: Program) -> dict[int, int]:
@@ -52,11 +55,18 @@ def deepest_chain(program: Program) -> tuple[int, list[str]]:
     return below(0)
 
 
-@each_compiler
-@pytest.mark.parametrize("name", ["driver", "generic", "ingress", "egress", "decap"])
-def test_chains_of_calls_fit(objects: object, compiler: str, name: str) -> None:  # noqa: F811
-    path: Path = objects(compiler, name)  # type: ignore[operator]
-    program, = read(path).programs
-    octets, names = deepest_chain(program)
-    assert octets >= ROUNDED_TO
-    assert octets <= STACK, " > ".join(names)
+def words(whole: Object) -> int | None:
+    """Of microcode, as the card's driver makes it; None for a program of the host."""
+    program, = whole.programs
+    return Estimate(flow.walk(whole, program)).total if program.name == FOR_CARD else None
+
+
+def main() -> None:
+    whole = read(Path(sys.argv[1]))
+    program, = whole.programs
+    stack, chain = deepest_chain(program)
+    print(json.dumps({"stack": stack, "chain": chain, "words": words(whole)}))
+
+
+if __name__ == "__main__":
+    main()
