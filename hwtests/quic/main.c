@@ -294,8 +294,15 @@ static void parse(struct server *srv, struct arguments *args, int argc, char **a
 static int open_sockets(struct server *srv)
 {
 	for (size_t i = 0; i < srv->nudp; i++) {
-		if (udp_open(&srv->udp[i]))
+		int rc = udp_open(&srv->udp[i]);
+
+		if (rc) {
+			fprintf(stderr,
+				"quic-server: cannot bind a UDP socket: %s: give --listen a free "
+				"port on an address of this host\n",
+				strerror(-rc));
 			return -1;
+		}
 		log_begin("listen");
 		log_addr("address", &srv->udp[i].local.sa);
 		server_log_active(srv);
