@@ -53,6 +53,7 @@ void load_answered(struct load *load, uint64_t due)
 
 void load_octets(struct load *load, uint64_t n)
 {
+	load->moved += n;
 	if (counts(load, load->now))
 		load->octets += n;
 }

@@ -52,6 +52,7 @@ struct load {
 	uint64_t started, done, failed;
 	uint64_t waiting; /* requests without their answer */
 	uint64_t counted, octets; /* between begin and end */
+	uint64_t moved; /* octets in all */
 	struct samples samples;
 	const char *why; /* the first failure */
 };
