@@ -23,6 +23,8 @@ enum {
 	MAX_BURST = 64,
 };
 
+/* RFC 9002's 333 ms would pace a first flight as if it went round the world. */
+#define INITIAL_RTT	  (10 * NGTCP2_MILLISECONDS)
 #define IDLE_TIMEOUT	  (30 * NGTCP2_SECONDS)
 #define HANDSHAKE_TIMEOUT (10 * NGTCP2_SECONDS)
 
@@ -62,6 +64,7 @@ static int make_quic(struct client *c)
 	settings.max_window = MAX_WINDOW;
 	settings.max_stream_window = MAX_WINDOW;
 	settings.handshake_timeout = HANDSHAKE_TIMEOUT;
+	settings.initial_rtt = INITIAL_RTT;
 	ngtcp2_transport_params_default(&params);
 	params.initial_max_data = WINDOW;
 	params.initial_max_stream_data_bidi_local = STREAM_WINDOW;

@@ -29,8 +29,7 @@ class Quantity:
     difference: bool = False
 
 
-#: So many at a time, because a first flight waits: what counts is how many get through.
-CONNECTIONS = Load("connections", 64)
+CONNECTIONS = Load("connections", 8)
 DOWNLOAD, UPLOAD = Load("download", 4), Load("upload", 4)
 REQUESTS = Load("requests", 8, rate=1000)
 OCTETS_OF_MEGABIT = 125000

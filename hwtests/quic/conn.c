@@ -97,6 +97,7 @@ static int make_quic(struct conn *c, const struct conn_origin *origin, const str
 	set_path(&ps, dgram);
 	ngtcp2_settings_default(&settings);
 	settings.initial_ts = now_ns();
+	settings.initial_rtt = srv->initial_rtt;
 	settings.max_window = MAX_WINDOW;
 	settings.max_stream_window = MAX_WINDOW;
 	if (origin->token_valid)
