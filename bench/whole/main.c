@@ -205,7 +205,8 @@ static void print_result(struct load *load)
 	printf("{\"schema\": \"shunt/quic-load/1\", \"kind\": \"%s\", \"seconds\": %.3f, "
 	       "\"started\": %" PRIu64 ", \"answered\": %" PRIu64 ", \"failed\": %" PRIu64
 	       ", \"why\": \"%s\", \"counted\": %" PRIu64 ", \"octets\": %" PRIu64
-	       ", \"moved\": %" PRIu64 ", \"cpu_seconds\": %.3f, \"latency_us\": {\"p50\": %.1f, \"p90\": %.1f, "
+	       ", \"moved\": %" PRIu64
+	       ", \"cpu_seconds\": %.3f, \"latency_us\": {\"p50\": %.1f, \"p90\": %.1f, "
 	       "\"p99\": %.1f, \"max\": %.1f}}\n",
 	       kinds[load->plan.kind], (double)load->plan.duration / 1e9, load->started, load->done,
 	       load->failed, load->why ? load->why : "", load->counted, load->octets, load->moved,

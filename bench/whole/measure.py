@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Callable, Mapping, Sequence
 
 from hwtests.lab import LabError
+from hwtests.lab.waiting import Deadline
 
 from .stand import NONE, Borne, Case, Load, Stand
 
@@ -31,7 +32,7 @@ class Quantity:
 
 CONNECTIONS = Load("connections", 8)
 DOWNLOAD, UPLOAD = Load("download", 4), Load("upload", 4)
-REQUESTS = Load("requests", 8, rate=1000)
+REQUESTS = Load("requests", 8, rate=2000)
 OCTETS_OF_MEGABIT = 125000
 
 
@@ -164,13 +165,16 @@ def _checked(measured: Measured) -> Measured:
 
 
 def measure(stands: Sequence[Stand], rounds: int, seconds: float,
-            progress: Callable[[int], None]) -> Results:
-    """Measure them all."""
+            progress: Callable[[int], None], limit: float) -> Results:
+    """Measure them all; no further round is begun when this many seconds have passed."""
     runs = _Rounds(stands)
-    for number in range(rounds):
-        progress(number)
-        runs.measure(number, seconds)
+    deadline = Deadline(limit)
+    done = 0
+    while done < rounds and not (done and deadline.passed()):
+        progress(done)
+        runs.measure(done, seconds)
+        done += 1
     cases = [_checked(Measured(stand.case, runs.all(place), stand.connections, stand.reasons(),
                                stand.server()))
              for place, stand in enumerate(stands)]
-    return Results(rounds, seconds, cases, runs.all(len(stands)))
+    return Results(done, seconds, cases, runs.all(len(stands)))
