@@ -31,7 +31,7 @@ fi
 
 status=0 child=
 # Whoever asks this script to end means what it runs.
-trap 'kill "$child" 2>/dev/null; wait "$child"; exit 130' INT TERM HUP
+trap 'kill "$child" 2>/dev/null || :; status=0; wait "$child" || status=$?; exit "$status"' INT TERM HUP
 run()
 {
 	"$@" &

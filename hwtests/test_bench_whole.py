@@ -77,8 +77,9 @@ def test_the_table_shows_the_figures(output: tuple[Document, str]) -> None:
               if (case["tier"], case["routed_by"]) == ("generic", "four encrypts")]
     for row, name in zip(rows, ("connections", "connection_cpu"), strict=True):
         figure = case["figures"][name]
-        assert row.split()[3:5] == [f"{figure['value']['median']:.0f}",
-                                    f"{figure['ratio']['median']:.2f}"]
+        value, ratio = (float(word) for word in row.split()[3:5])
+        assert value == pytest.approx(figure["value"]["median"], abs=0.51)
+        assert ratio == pytest.approx(figure["ratio"]["median"], abs=0.006)
     assert "noise:" in text
 
 
