@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from hwtests.lab.bed import built
+from hwtests.lab import Bed, QuicServers
+from hwtests.lab.bed import built, client4
 from hwtests.traces import Traces
 
 TREE = Path(__file__).resolve().parents[1]
@@ -164,3 +165,15 @@ def test_the_client_tells_of_a_certificate_that_is_none(tmp_path: Path) -> None:
     assert done.returncode == 1 and done.stdout == ""
     [line] = done.stderr.splitlines()
     assert line.startswith("quic-load: ") and "none" in line
+
+
+def test_the_client_counts_what_fails(bed: Bed, servers: QuicServers) -> None:
+    """A certificate of another name ends every handshake, and the run."""
+    bed.route_vip(bed.servers[0])
+    done = bed.client.run([built("quic-load"), "connections", "--from", client4(), "--to",
+                           f"{bed.vip4}:{bed.port}", "--trust", bed.dir / "cert.pem",
+                           "--name", "other.test"], check=False)
+    document = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert document["failed"] > 0 and document["answered"] == 0 and document["why"]
+    assert servers.totals()["requests"] == 0

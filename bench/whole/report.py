@@ -58,7 +58,8 @@ def table(results: Results) -> str:
         f"round; median of {results.rounds} rounds",
         f"client, one server and all between share {cores()} cores: the ends' TLS and system calls "
         "bound conns and Mb",
-        "CPU time: of client, server and loader run, with the softirq of what they send",
+        "CPU time: of client, server and loader run, with the softirq of what they send but for "
+        "ksoftirqd's",
         "noise: no balancer, measured twice a round (p10 to p90): " + ", ".join(noise[:4]) + ",",
         "       " + ", ".join(noise[4:]),
         ""])
