@@ -40,11 +40,12 @@ include hwtests/offload_cases/build.mk
 include hwtests/vm/build.mk
 include loader/doc/build.mk
 include bench/build.mk
+include bench/whole/build.mk
 
 .PHONY: all everything help lint check-offload test test-vm demo bench bench-quick hwtest install uninstall clean
 all: $(BUILD)/loader $(MAN_PAGES) $(BUILD)/completion/shunt $(LIB_FILES) ## everything that make install installs
 everything: all $(BUILD)/quic-server $(BUILD)/bpf/pass.bpf.o $(BUILD)/bpf/next.bpf.o \
-	$(BUILD)/flood $(BUILD)/bench $(UNIT_PROGRAMS) $(VM_PROGRAMS) ## and what the tests need
+	$(BUILD)/flood $(BUILD)/bench $(BUILD)/quic-load $(UNIT_PROGRAMS) $(VM_PROGRAMS) ## and what the tests need
 
 help: ## this table
 	$(Q)sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | sort | expand -t 18

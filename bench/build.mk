@@ -2,7 +2,7 @@
 # The bench: bench/*.c and what each of its folders measures, with the loader's own code, and its own programs
 # embedded.
 
-BENCH_SOURCES := $(filter-out %.bpf.c,$(wildcard bench/*.c bench/*/*.c))
+BENCH_SOURCES := $(filter-out %.bpf.c bench/whole/%,$(wildcard bench/*.c bench/*/*.c))
 BENCH_OBJECTS := $(BENCH_SOURCES:bench/%.c=$(BUILD)/bench.o/%.o) $(BUILD)/bench.o/objects.o
 BENCH_PROGRAMS := $(patsubst bench/%.c,$(BUILD)/bench.o/%.o,$(wildcard bench/*.bpf.c bench/*/*.bpf.c))
 BENCH_COMPILER = $(shell $(CLANG) --version | head -n 1)

@@ -18,42 +18,13 @@ import pytest
 
 from hwtests.lab import LabError
 from hwtests.lab.bed import build_dir, built
+from hwtests.traces import Traces
 
 TREE = Path(__file__).resolve().parents[1]
 DEMO = [sys.executable, "-m", "hwtests.demo", "--quick"]
 DEADLINE = 90
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="the demo needs root: run with sudo")
-
-
-class Traces:
-    """Runs things with a directory for temporary files of their own, and finds what they left."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        directory.mkdir()
-        self.interfaces = self._interfaces()
-
-    @staticmethod
-    def _interfaces() -> list[str]:
-        return sorted(os.listdir("/sys/class/net"))
-
-    def environment(self, **more: str) -> dict[str, str]:
-        return {**os.environ, "TMPDIR": str(self.directory), **more}
-
-    def left(self) -> list[str]:
-        """Files, mounts and interfaces, and processes, which all inherit the variable."""
-        found = [str(path) for path in self.directory.iterdir()]
-        mark = f"TMPDIR={self.directory}".encode()
-        for entry in Path("/proc").iterdir():
-            try:
-                if entry.name.isdigit() and mark in (entry / "environ").read_bytes().split(b"\0"):
-                    found.append(f"process {entry.name}")
-            except OSError:
-                continue
-        found += [line for line in Path("/proc/self/mountinfo").read_text().splitlines()
-                  if str(self.directory) in line]
-        return found + sorted(set(self._interfaces()) - set(self.interfaces))
 
 
 @pytest.fixture

@@ -5,31 +5,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
-from types import FrameType
 
 from hwtests.lab import LabError
+from hwtests.lab.ending import Interrupted, interruptible
 from hwtests.lab.errors import require_root
 
 from .screen import Screen
-from .site import CONFIG, ENDING
+from .site import CONFIG
 from .story import QUICK, Size, tell
-
-
-class Interrupted(BaseException):
-    """The demo was asked to end; not an Exception, so that nothing on the way takes it for one."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    # Once is enough: a second ^C must not strike while things are being removed.
-    for ending in ENDING:
-        signal.signal(ending, signal.SIG_IGN)
-    raise Interrupted(number)
 
 
 def main() -> int:
@@ -40,8 +24,7 @@ def main() -> int:
     size = QUICK if parser.parse_args().quick else Size()
     # Paths are shown as they are typed at the top of the tree.
     os.chdir(CONFIG.parents[2])
-    for ending in ENDING:
-        signal.signal(ending, _interrupt)
+    interruptible()
     screen = Screen()
     try:
         require_root()

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import signal
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +13,13 @@ from typing import Any
 
 from hwtests.lab import Bed, CidConfig, LabError, Loader
 from hwtests.lab.bed import attach_xdp, pass_object
+from hwtests.lab.ending import undisturbed
 
 from .screen import Screen
 
 CONFIG = Path(__file__).resolve().parent / "shunt.yaml"
 BALANCER = "10.1.0.1,fd00:1::1"
 INTERFACE = Bed.lb_interface
-#: Signals that ask the demo to end.
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -140,9 +138,5 @@ class Site:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        # An interruption may wait until all is removed; it comes right after.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-        try:
+        with undisturbed():
             self.bed.down()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)

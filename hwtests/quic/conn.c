@@ -7,6 +7,7 @@
 #include <string.h>
 #include "http.h"
 #include "log.h"
+#include "packet.h"
 
 enum {
 	WINDOW = 1 << 20,
@@ -17,7 +18,6 @@ enum {
 	PEER_CIDS = 7,
 	CLOSE_PTOS = 3, /* RFC 9000 10.2: closing and draining last three PTOs */
 	MAX_BURST = 64,
-	VECTORS = 16,
 };
 
 void conn_log_name(const struct conn *c)
@@ -97,6 +97,7 @@ static int make_quic(struct conn *c, const struct conn_origin *origin, const str
 	set_path(&ps, dgram);
 	ngtcp2_settings_default(&settings);
 	settings.initial_ts = now_ns();
+	settings.initial_rtt = srv->initial_rtt;
 	settings.max_window = MAX_WINDOW;
 	settings.max_stream_window = MAX_WINDOW;
 	if (origin->token_valid)
@@ -268,50 +269,6 @@ static enum conn_verdict peer_closed(struct conn *c)
 	return linger(c, CONN_DRAINING);
 }
 
-/* One call of the library with what HTTP has to send; the packet's length, 0, or an error. */
-static ngtcp2_ssize write_once(struct conn *c, ngtcp2_path_storage *ps, ngtcp2_pkt_info *pi,
-			       uint8_t *buf, size_t size, uint64_t ts)
-{
-	nghttp3_conn *lib = c->http ? http_lib(c->http) : NULL;
-
-	for (;;) {
-		nghttp3_vec vec[VECTORS];
-		int64_t stream = -1;
-		int fin = 0;
-		nghttp3_ssize nvec = 0;
-		ngtcp2_ssize taken = -1, n;
-		uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_MORE;
-
-		if (lib && ngtcp2_conn_get_max_data_left(c->quic)) {
-			nvec = nghttp3_conn_writev_stream(lib, &stream, &fin, vec, VECTORS);
-			if (nvec < 0) {
-				c->app_error = nghttp3_err_infer_quic_app_error_code((int)nvec);
-				return NGTCP2_ERR_CALLBACK_FAILURE;
-			}
-		}
-		if (fin)
-			flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
-		n = ngtcp2_conn_writev_stream(c->quic, &ps->path, pi, buf, size, &taken, flags,
-					      stream, (const ngtcp2_vec *)vec, (size_t)nvec, ts);
-		if (taken >= 0 && lib && stream >= 0 &&
-		    nghttp3_conn_add_write_offset(lib, stream, (size_t)taken))
-			return NGTCP2_ERR_CALLBACK_FAILURE;
-		switch (n) {
-		case NGTCP2_ERR_WRITE_MORE:
-			continue;
-		case NGTCP2_ERR_STREAM_DATA_BLOCKED:
-			nghttp3_conn_block_stream(lib, stream);
-			continue;
-		case NGTCP2_ERR_STREAM_SHUT_WR:
-		case NGTCP2_ERR_STREAM_NOT_FOUND:
-			nghttp3_conn_shutdown_stream_write(lib, stream);
-			continue;
-		default:
-			return n;
-		}
-	}
-}
-
 static enum conn_verdict flush(struct conn *c)
 {
 	uint8_t buf[NGTCP2_MAX_PMTUD_UDP_PAYLOAD_SIZE];
@@ -324,7 +281,8 @@ static enum conn_verdict flush(struct conn *c)
 		ngtcp2_ssize n;
 
 		ngtcp2_path_storage_zero(&ps);
-		n = write_once(c, &ps, &pi, buf, sizeof(buf), ts);
+		n = packet_write(c->quic, c->http ? http_lib(c->http) : NULL, &ps, &pi, buf,
+				 sizeof(buf), ts, &c->app_error);
 		if (n < 0)
 			return fail(c, (int)n);
 		if (!n)

@@ -37,6 +37,7 @@ static const char usage[] =
 	"  --log FILE               append the events there (default: standard output)\n"
 	"  --ready-fd N             write READY=1 there when the sockets are bound\n"
 	"  --idle-timeout SECONDS   default 30\n"
+	"  --initial-rtt SECONDS    believed until measured, and packets are paced by it (default 0.333)\n"
 	"  --help\n";
 
 enum option_id {
@@ -57,6 +58,7 @@ enum option_id {
 	OPT_LOG,
 	OPT_READY_FD,
 	OPT_IDLE_TIMEOUT,
+	OPT_INITIAL_RTT,
 	OPT_HELP,
 };
 
@@ -78,6 +80,7 @@ static const struct option options[] = {
 	{ "log", required_argument, NULL, OPT_LOG },
 	{ "ready-fd", required_argument, NULL, OPT_READY_FD },
 	{ "idle-timeout", required_argument, NULL, OPT_IDLE_TIMEOUT },
+	{ "initial-rtt", required_argument, NULL, OPT_INITIAL_RTT },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -248,6 +251,9 @@ static void set_option(struct server *srv, struct arguments *args, int opt, cons
 	case OPT_IDLE_TIMEOUT:
 		srv->idle_timeout = seconds("--idle-timeout", value);
 		break;
+	case OPT_INITIAL_RTT:
+		srv->initial_rtt = seconds("--initial-rtt", value);
+		break;
 	case OPT_HELP:
 		fputs(usage, stdout);
 		exit(EXIT_SUCCESS);
@@ -294,8 +300,15 @@ static void parse(struct server *srv, struct arguments *args, int argc, char **a
 static int open_sockets(struct server *srv)
 {
 	for (size_t i = 0; i < srv->nudp; i++) {
-		if (udp_open(&srv->udp[i]))
+		int rc = udp_open(&srv->udp[i]);
+
+		if (rc) {
+			fprintf(stderr,
+				"quic-server: cannot bind a UDP socket: %s: give --listen a free "
+				"port on an address of this host\n",
+				strerror(-rc));
 			return -1;
+		}
 		log_begin("listen");
 		log_addr("address", &srv->udp[i].local.sa);
 		server_log_active(srv);
@@ -326,6 +339,7 @@ int main(int argc, char **argv)
 
 	srv.cid_flags = SHUNT_CID_DESCRIBE_LENGTH;
 	srv.idle_timeout = DEFAULT_IDLE_SECONDS * NGTCP2_SECONDS;
+	srv.initial_rtt = NGTCP2_DEFAULT_INITIAL_RTT;
 	LIST_INIT(&srv.conns);
 	parse(&srv, &args, argc, argv);
 

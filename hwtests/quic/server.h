@@ -39,7 +39,7 @@ struct server {
 	const char *cid_file; /* where SIGHUP finds other configs; NULL: nowhere */
 	uint32_t cid_flags; /* of all configs */
 	bool retry;
-	uint64_t idle_timeout; /* nanoseconds */
+	uint64_t idle_timeout, initial_rtt; /* nanoseconds */
 	struct udp udp[MAX_LISTEN];
 	size_t nudp;
 	struct tls tls;

@@ -11,7 +11,7 @@
 #include <ngtcp2/ngtcp2_crypto_gnutls.h>
 
 /* RFC 9001 8.4: no middlebox compatibility mode. */
-static const char priority[] =
+const char tls_priority[] =
 	"%DISABLE_TLS13_COMPAT_MODE:NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:"
 	"+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-CCM:-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:"
 	"+GROUP-SECP384R1:+GROUP-SECP521R1";
@@ -148,7 +148,7 @@ int tls_setup(struct tls *tls, const char *cert, const char *key, const char *se
 		fprintf(stderr, "quic-server: out of memory: leave it some megabytes\n");
 		return -1;
 	}
-	rc = gnutls_priority_init2(&tls->priority, priority, NULL, 0);
+	rc = gnutls_priority_init2(&tls->priority, tls_priority, NULL, 0);
 	if (rc) {
 		fprintf(stderr, "quic-server: TLS algorithms: %s: use GnuTLS 3.7 or newer\n",
 			gnutls_strerror(rc));

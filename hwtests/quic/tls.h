@@ -14,6 +14,9 @@ enum {
 	TLS_MIN_SECRET_FILE = 32,
 };
 
+/* GnuTLS's words for the algorithms that QUIC may use. */
+extern const char tls_priority[];
+
 struct replay_store;
 
 struct tls {

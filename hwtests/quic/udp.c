@@ -4,7 +4,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -78,11 +77,7 @@ int udp_open(struct udp *u)
 		goto fail;
 	return 0;
 fail:
-	fprintf(stderr,
-		"quic-server: cannot bind a UDP socket: %s: give --listen a free port on an "
-		"address of this host\n",
-		strerror(errno));
-	return -1;
+	return -errno;
 }
 
 void udp_close(struct udp *u)

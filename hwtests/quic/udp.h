@@ -24,7 +24,7 @@ struct udp {
 /* ADDR:PORT or [ADDR]:PORT; NULL, or what is wrong with it. */
 const char *udp_parse(const char *text, union address *addr, socklen_t *len);
 
-/* Binds u->local and reads the chosen port back; -1 after one line on standard error. */
+/* Binds u->local and reads the chosen port back; 0 or -errno, after which udp_close() is due. */
 int udp_open(struct udp *u);
 void udp_close(struct udp *u);
 
