@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Balancers that are processes: the loader's service with the user-space tier alone, and nginx.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "control/control.h"
+#include "veth/street.h"
+
+#define READY_WITHIN 10000 /* ms */
+#define NGINX	     "/usr/sbin/nginx"
+#define NGINX_STREAM "/usr/lib/nginx/modules/ngx_stream_module.so"
+
+/* What nobody but the process takes then goes nowhere, instead of being routed on by the kernel. */
+static const char no_way[] = "route del 192.0.2.0/24\n";
+static const char way[] = "route add 192.0.2.0/24 via 10.9.9.2 dev far0\n";
+/* nginx has sockets, so the VIP has to be an address of its machine. */
+static const char vip[] = "addr add 192.0.2.80/32 dev far0\n";
+static const char no_vip[] = "addr del 192.0.2.80/32 dev far0\n";
+
+/* One process, so that its CPU time is all of it. A client keeps its socket as long as a round takes. */
+static const char nginx_file[] = "load_module " NGINX_STREAM ";\n"
+				 "daemon off;\n"
+				 "master_process off;\n"
+				 "pid nginx.pid;\n"
+				 "error_log stderr error;\n"
+				 "events { worker_connections 8192; }\n"
+				 "stream {\n"
+				 "  server {\n"
+				 "    listen 192.0.2.80:443 udp;\n"
+				 "    proxy_pass 10.1.0.1:4433;\n"
+				 "    proxy_timeout 60s;\n"
+				 "  }\n"
+				 "}\n";
+
+static void write_service(FILE *file, const struct veth_case *what)
+{
+	bed_write_file(file, what->bed);
+	fprintf(file, "interfaces:\n"
+		      "  - { name: far0, tier: userspace }\n");
+}
+
+static int write_file(const char *path, const struct veth_case *what)
+{
+	FILE *file = fopen(path, "we");
+
+	if (!file)
+		return -errno;
+	if (what->place == PLACE_SERVICE)
+		write_service(file, what);
+	else
+		fputs(nginx_file, file);
+	return fclose(file) ? -errno : 0;
+}
+
+/* A socket for each client, which a login's limit may not allow. */
+static void allow_sockets(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* What is sent before it listens is lost; a frame that comes back says that it does. */
+static int wait_ready(const struct street *street, pid_t pid)
+{
+	const struct timespec pause = { .tv_nsec = 5000000 };
+	uint64_t before = ends_met(&street->ends, -1);
+	int error = 0;
+
+	for (int waited = 0; waited < READY_WITHIN && !error; waited += 5) {
+		siginfo_t ended = {};
+
+		if (waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOHANG | WNOWAIT) || ended.si_pid)
+			return -ECANCELED;
+		error = harness_send(street->harness, street->pairs[0].near, 1);
+		nanosleep(&pause, NULL);
+		if (ends_met(&street->ends, -1) != before)
+			return error;
+	}
+	return error ? error : -ETIMEDOUT;
+}
+
+static bool is_here(const struct street *street, const struct veth_case *what)
+{
+	if (what->place == PLACE_SERVICE)
+		return !access(street->at.loader, X_OK);
+	return !access(NGINX, X_OK) && !access(NGINX_STREAM, R_OK);
+}
+
+static int start(const struct street *street, const struct veth_case *what, pid_t *pid)
+{
+	char file[64], folder[40], *loader = (char *)street->at.loader;
+	char *service[] = { loader, "run", "-q", "-c", file, NULL };
+	char *nginx[] = { NGINX, "-e", "stderr", "-p", folder, "-c", file, NULL };
+	bool is_service = what->place == PLACE_SERVICE;
+	int error;
+
+	snprintf(folder, sizeof(folder), "%s/", street->at.folder);
+	snprintf(file, sizeof(file), "%s%s", folder, is_service ? "shunt.yaml" : "nginx.conf");
+	error = write_file(file, what);
+	if (!error)
+		error = net_command("ip -batch -", is_service ? no_way : vip);
+	/* It stays where its time is counted: on a core of its own, if there is one. */
+	if (!error)
+		error = spin_stay(street->cpus[street->n_cpus - 1]);
+	if (error)
+		return error;
+	allow_sockets();
+	*pid = command_start(is_service ? service : nginx);
+	error = *pid < 0 ? -errno : spin_stay(street->cpus[0]);
+	return error ? error : wait_ready(street, *pid);
+}
+
+int process_start(const struct street *street, const struct veth_case *what, pid_t *pid)
+{
+	return is_here(street, what) ? start(street, what, pid) : -ENOENT;
+}
+
+void process_end(const struct street *street, const struct veth_case *what, pid_t pid)
+{
+	char *loader = (char *)street->at.loader;
+	char *detach[] = { loader, "detach", "-q", "far0", NULL };
+	struct command_cost cost;
+
+	command_end(pid);
+	if (what->place == PLACE_SERVICE)
+		command_run(detach, &cost);
+	net_command("ip -batch -", what->place == PLACE_SERVICE ? way : no_vip);
+}

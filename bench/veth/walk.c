@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Frames on their way: sent from one end of a pair, and counted where they come back to.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <time.h>
+
+#include "veth/street.h"
+
+/* A process takes what its socket has room for, and a frame takes a page there. */
+#define AT_ONCE	     16
+#define UNDER_WAY    48
+#define LOST_AFTER   50000000u /* ns without any coming back */
+#define GIVE_UP_AFTER 5000000000u /* ns */
+
+struct walker {
+	const struct street *street;
+	uint32_t number, frames;
+	pthread_barrier_t *start;
+	uint64_t met, time, clock;
+	int error;
+};
+
+/* Until all are back or nothing comes any more: what the daemon has yet to do is part of the price. */
+static uint64_t drain(const struct ends *ends, int cpu, uint64_t wanted)
+{
+	const struct timespec pause = { .tv_nsec = 2000000 };
+	uint64_t before, now = ends_met(ends, cpu);
+
+	do {
+		before = now;
+		if (now >= wanted)
+			break;
+		nanosleep(&pause, NULL);
+		now = ends_met(ends, cpu);
+	} while (now != before);
+	return now;
+}
+
+static void *walk_one(void *context)
+{
+	struct walker *walker = context;
+	const struct street *street = walker->street;
+	int cpu = street->cpus[walker->number];
+	struct spin spin;
+	uint64_t time, clock, met;
+
+	walker->error = spin_stay(cpu);
+	spin_open(cpu, CLOCK_THREAD_CPUTIME_ID, &spin);
+	pthread_barrier_wait(walker->start);
+	met = ends_met(&street->ends, cpu);
+	clock = clock_ns(CLOCK_MONOTONIC);
+	time = spin_time(&spin);
+	if (!walker->error)
+		walker->error = harness_send(street->harness, street->pairs[walker->number].near,
+					     walker->frames);
+	walker->met = drain(&street->ends, cpu, met + walker->frames) - met;
+	walker->time = spin_time(&spin) - time;
+	walker->clock = clock_ns(CLOCK_MONOTONIC) - clock;
+	spin_close(&spin);
+	return NULL;
+}
+
+int walk(const struct street *street, uint32_t cores, uint32_t frames, struct walk *found)
+{
+	struct walker walkers[MAX_CORES] = {};
+	pthread_t other;
+	uint64_t before = ends_met(&street->ends, -1);
+	pthread_barrier_t start;
+	int error = 0;
+
+	for (uint32_t i = 0; i < MAX_CORES; i++)
+		walkers[i] = (struct walker){
+			.street = street, .number = i, .frames = frames, .start = &start
+		};
+	/* At most one more, so where it does not come nobody waits. */
+	pthread_barrier_init(&start, NULL, cores);
+	if (cores > 1)
+		error = -pthread_create(&other, NULL, walk_one, &walkers[1]);
+	if (!error)
+		walk_one(&walkers[0]);
+	if (!error && cores > 1)
+		pthread_join(other, NULL);
+	pthread_barrier_destroy(&start);
+	*found = (struct walk){ .sent = (uint64_t)frames * cores,
+				.met = ends_met(&street->ends, -1) - before };
+	found->elsewhere = found->met;
+	for (uint32_t i = 0; i < cores && !error; i++) {
+		error = walkers[i].error;
+		found->elsewhere -= walkers[i].met;
+		found->time += walkers[i].time;
+		if (found->clock < walkers[i].clock)
+			found->clock = walkers[i].clock;
+	}
+	return error;
+}
+
+/* Until there is room for more under way, or what is has been lost. */
+static void wait_for_room(const struct ends *ends, uint64_t from, uint64_t sent, uint32_t room,
+			  uint64_t *lost)
+{
+	uint64_t met = ends_met(ends, -1) - from, since = clock_ns(CLOCK_MONOTONIC), before = met;
+
+	while (sent - met - *lost > UNDER_WAY - room) {
+		sched_yield();
+		met = ends_met(ends, -1) - from;
+		if (met != before)
+			since = clock_ns(CLOCK_MONOTONIC);
+		else if (clock_ns(CLOCK_MONOTONIC) - since > LOST_AFTER)
+			*lost = sent - met;
+		before = met;
+	}
+}
+
+int walk_process(const struct street *street, pid_t process, uint32_t frames, struct walk *found)
+{
+	uint64_t from, lost = 0, time, begin;
+	struct spin spin;
+	clockid_t clock;
+	int error = -clock_getcpuclockid(process, &clock);
+
+	if (!error)
+		error = spin_stay(street->cpus[0]);
+	if (error)
+		return error;
+	spin_open(street->cpus[street->n_cpus - 1], clock, &spin);
+	*found = (struct walk){};
+	from = ends_met(&street->ends, -1);
+	time = spin_time(&spin);
+	begin = clock_ns(CLOCK_MONOTONIC);
+	while (found->sent < frames && !error &&
+	       clock_ns(CLOCK_MONOTONIC) - begin < GIVE_UP_AFTER) {
+		wait_for_room(&street->ends, from, found->sent, AT_ONCE, &lost);
+		error = harness_send(street->harness, street->pairs[0].near, AT_ONCE);
+		found->sent += AT_ONCE;
+	}
+	wait_for_room(&street->ends, from, found->sent, UNDER_WAY, &lost);
+	found->clock = clock_ns(CLOCK_MONOTONIC) - begin;
+	found->met = ends_met(&street->ends, -1) - from;
+	found->time = spin_time(&spin) - time;
+	spin_close(&spin);
+	return error;
+}
