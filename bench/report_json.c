@@ -49,11 +49,11 @@ static json_t *control_json(const struct control *control)
 		return json_null();
 	}
 	for (uint32_t i = 0; i < control->n; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:f, s:f}", "what",
-						      control->list[i].text, "unit",
-						      control->list[i].unit, "value",
-						      json_rounded(control->list[i].value), "cpu_ms",
-						      json_rounded(control->list[i].cpu)));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:f, s:f}", "what", control->list[i].text,
+					"unit", control->list[i].unit, "value",
+					json_rounded(control->list[i].value), "cpu_ms",
+					json_rounded(control->list[i].cpu)));
 	return json_pack("{s:I, s:o}", "rounds", (json_int_t)control->rounds, "figures", list);
 }
 
@@ -64,11 +64,11 @@ static json_t *aims_json(const struct results *results)
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; i < n; i++)
-		json_array_append_new(list,
-				      json_pack("{s:s, s:s, s:f, s:f, s:b}", "what", aims[i].text,
-						"unit", aims[i].unit, "got", json_rounded(aims[i].got),
-						aims[i].at_least ? "at_least" : "at_most",
-						aims[i].bound, "reached", aim_reached(&aims[i])));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:f, s:f, s:b}", "what", aims[i].text, "unit",
+					aims[i].unit, "got", json_rounded(aims[i].got),
+					aims[i].at_least ? "at_least" : "at_most", aims[i].bound,
+					"reached", aim_reached(&aims[i])));
 	return list;
 }
 

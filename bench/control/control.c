@@ -53,8 +53,8 @@ static void keep_lowest(struct control_figure *figure, const struct command_cost
 static int loader(const struct desk *desk, const char *command, const char *interface,
 		  struct command_cost *cost)
 {
-	char *arguments[] = { (char *)desk->at.loader, (char *)command,   "-q", "-c",
-			      (char *)desk->file,   (char *)interface, NULL };
+	char *arguments[] = { (char *)desk->at.loader, (char *)command,	  "-q", "-c",
+			      (char *)desk->file,      (char *)interface, NULL };
 
 	return command_run(arguments, cost);
 }

@@ -79,9 +79,10 @@ int bench_count(struct xdp_md *ctx)
 
 /* From 10.0.0.1 to 10.1.0.1 around a packet of 114 octets, whatever it is: its checksum is known, too. */
 static const __u16 outer[OUTER / 2] = {
-	__builtin_bswap16(0x4500), __builtin_bswap16(0x0086), 0, __builtin_bswap16(0x4000),
-	__builtin_bswap16(0x4004), __builtin_bswap16(0x2672), __builtin_bswap16(0x0a00),
-	__builtin_bswap16(0x0001), __builtin_bswap16(0x0a01), __builtin_bswap16(0x0001),
+	__builtin_bswap16(0x4500), __builtin_bswap16(0x0086), 0,
+	__builtin_bswap16(0x4000), __builtin_bswap16(0x4004), __builtin_bswap16(0x2672),
+	__builtin_bswap16(0x0a00), __builtin_bswap16(0x0001), __builtin_bswap16(0x0a01),
+	__builtin_bswap16(0x0001),
 };
 
 SEC("xdp")

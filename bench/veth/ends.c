@@ -32,8 +32,8 @@ int ends_open(struct ends *ends)
 		return error;
 	}
 	for (int i = 0; i < END_PROGRAMS; i++)
-		ends->programs[i] = bpf_program__fd(
-			bpf_object__find_program_by_name(ends->object, names[i]));
+		ends->programs[i] =
+			bpf_program__fd(bpf_object__find_program_by_name(ends->object, names[i]));
 	ends->met_fd = bpf_object__find_map_fd_by_name(ends->object, "met_map");
 	return 0;
 }

@@ -75,7 +75,7 @@ int place_take(const struct street *street, const struct veth_case *what, struct
 	if (!error && what->place == PLACE_DNAT && net_command("nft -f - 2>&1", dnat))
 		error = -ENOENT; /* no nft, or a kernel without it */
 	if (!error && veth_is_process(what))
-		error = process_start(street, what, &place->process);
+		error = process_start(street, place);
 	return error;
 }
 
@@ -86,6 +86,6 @@ void place_leave(const struct street *street, struct place *place)
 	if (place->what->place == PLACE_DNAT)
 		net_command("nft -f -", "delete table ip bench\n");
 	if (place->process > 0)
-		process_end(street, place->what, place->process);
+		process_end(street, place);
 	place->process = 0;
 }

@@ -70,7 +70,7 @@ static void allow_sockets(void)
 }
 
 /* What is sent before it listens is lost; a frame that comes back says that it does. */
-static int wait_ready(const struct street *street, pid_t pid)
+static int wait_ready(const struct street *street, const struct place *place)
 {
 	const struct timespec pause = { .tv_nsec = 5000000 };
 	uint64_t before = ends_met(&street->ends, -1);
@@ -79,9 +79,10 @@ static int wait_ready(const struct street *street, pid_t pid)
 	for (int waited = 0; waited < READY_WITHIN && !error; waited += 5) {
 		siginfo_t ended = {};
 
-		if (waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOHANG | WNOWAIT) || ended.si_pid)
+		if (waitid(P_PID, (id_t)place->process, &ended, WEXITED | WNOHANG | WNOWAIT) ||
+		    ended.si_pid)
 			return -ECANCELED;
-		error = harness_send(street->harness, street->pairs[0].near, 1);
+		error = feed_one(street, &place->span);
 		nanosleep(&pause, NULL);
 		if (ends_met(&street->ends, -1) != before)
 			return error;
@@ -96,17 +97,17 @@ static bool is_here(const struct street *street, const struct veth_case *what)
 	return !access(NGINX, X_OK) && !access(NGINX_STREAM, R_OK);
 }
 
-static int start(const struct street *street, const struct veth_case *what, pid_t *pid)
+static int start(const struct street *street, struct place *place)
 {
 	char file[64], folder[40], *loader = (char *)street->at.loader;
 	char *service[] = { loader, "run", "-q", "-c", file, NULL };
 	char *nginx[] = { NGINX, "-e", "stderr", "-p", folder, "-c", file, NULL };
-	bool is_service = what->place == PLACE_SERVICE;
+	bool is_service = place->what->place == PLACE_SERVICE;
 	int error;
 
 	snprintf(folder, sizeof(folder), "%s/", street->at.folder);
 	snprintf(file, sizeof(file), "%s%s", folder, is_service ? "shunt.yaml" : "nginx.conf");
-	error = write_file(file, what);
+	error = write_file(file, place->what);
 	if (!error)
 		error = net_command("ip -batch -", is_service ? no_way : vip);
 	/* It stays where its time is counted: on a core of its own, if there is one. */
@@ -115,24 +116,25 @@ static int start(const struct street *street, const struct veth_case *what, pid_
 	if (error)
 		return error;
 	allow_sockets();
-	*pid = command_start(is_service ? service : nginx);
-	error = *pid < 0 ? -errno : spin_stay(street->cpus[0]);
-	return error ? error : wait_ready(street, *pid);
+	place->process = command_start(is_service ? service : nginx);
+	error = place->process < 0 ? -errno : spin_stay(street->cpus[0]);
+	return error ? error : wait_ready(street, place);
 }
 
-int process_start(const struct street *street, const struct veth_case *what, pid_t *pid)
+int process_start(const struct street *street, struct place *place)
 {
-	return is_here(street, what) ? start(street, what, pid) : -ENOENT;
+	return is_here(street, place->what) ? start(street, place) : -ENOENT;
 }
 
-void process_end(const struct street *street, const struct veth_case *what, pid_t pid)
+void process_end(const struct street *street, const struct place *place)
 {
 	char *loader = (char *)street->at.loader;
 	char *detach[] = { loader, "detach", "-q", "far0", NULL };
+	bool is_service = place->what->place == PLACE_SERVICE;
 	struct command_cost cost;
 
-	command_end(pid);
-	if (what->place == PLACE_SERVICE)
+	command_end(place->process);
+	if (is_service)
 		command_run(detach, &cost);
-	net_command("ip -batch -", what->place == PLACE_SERVICE ? way : no_vip);
+	net_command("ip -batch -", is_service ? way : no_vip);
 }

@@ -52,8 +52,6 @@ struct walk {
 };
 
 int walk(const struct street *street, uint32_t cores, uint32_t frames, struct walk *found);
-/* Some under way at a time, as a process with the socket's room takes them; its own CPU time, and not ours. */
-int walk_process(const struct street *street, pid_t process, uint32_t frames, struct walk *found);
 
 /* place.c: what is in the balancer's place for one case. */
 struct place {
@@ -70,7 +68,12 @@ int place_take(const struct street *street, const struct veth_case *what, struct
 void place_leave(const struct street *street, struct place *place);
 
 /* process.c: -ENOENT, or a frame has already gone through. */
-int process_start(const struct street *street, const struct veth_case *what, pid_t *pid);
-void process_end(const struct street *street, const struct veth_case *what, pid_t pid);
+int process_start(const struct street *street, struct place *place);
+void process_end(const struct street *street, const struct place *place);
+
+/* feed.c: frames for a process, and its own CPU time for them. */
+int feed_one(const struct street *street, const struct harness_span *span);
+int feed_process(const struct street *street, const struct place *place, uint32_t frames,
+		 struct walk *found);
 
 #endif

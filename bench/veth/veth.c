@@ -56,7 +56,7 @@ static int check_way(const struct place *place, const struct bed_counts *before,
 static int walk_once(const struct street *street, const struct place *place, uint32_t frames,
 		     struct walk *found)
 {
-	return place->process ? walk_process(street, place->process, frames, found) :
+	return place->process ? feed_process(street, place, frames, found) :
 				walk(street, place->what->cores, frames, found);
 }
 
@@ -80,8 +80,8 @@ static int walk_twice(const struct veth *veth, const struct street *street,
 	return error || !place->bed ? error : check_way(place, &before, found->sent, reason);
 }
 
-static int play(const struct veth *veth, const struct street *street, struct veth_measured *measured,
-		uint32_t round, struct reason *reason)
+static int play(const struct veth *veth, const struct street *street,
+		struct veth_measured *measured, uint32_t round, struct reason *reason)
 {
 	const struct veth_case *what = measured->what;
 	struct walk found;

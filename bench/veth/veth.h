@@ -65,10 +65,13 @@ const char *veth_mode(const struct veth_case *what);
 /* One that counts its own CPU time alone. */
 bool veth_is_process(const struct veth_case *what);
 
+/* Frames that a process has before it at a time: half of what its socket has room for. */
+#define VETH_UNDER_WAY 128
+
 /* veth.c */
 enum veth_value {
 	VETH_MPPS, /* million frames a second of a core's CPU time; of two cores, of both */
-	VETH_CLOCK, /* the same on the clock */
+	VETH_CLOCK, /* the same on the clock: less, as far as others run meanwhile */
 	VETH_NS, /* CPU time a frame */
 	VETH_ABOVE, /* of it, what the floor does not take in the same round */
 	VETH_RATIO, /* of VETH_MPPS to the base's in the same round */

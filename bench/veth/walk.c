@@ -2,18 +2,10 @@
 /*
  * Frames on their way: sent from one end of a pair, and counted where they come back to.
  */
-#include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <time.h>
 
 #include "veth/street.h"
-
-/* A process takes what its socket has room for, and a frame takes a page there. */
-#define AT_ONCE	     16
-#define UNDER_WAY    48
-#define LOST_AFTER   50000000u /* ns without any coming back */
-#define GIVE_UP_AFTER 5000000000u /* ns */
 
 struct walker {
 	const struct street *street;
@@ -94,52 +86,5 @@ int walk(const struct street *street, uint32_t cores, uint32_t frames, struct wa
 		if (found->clock < walkers[i].clock)
 			found->clock = walkers[i].clock;
 	}
-	return error;
-}
-
-/* Until there is room for more under way, or what is has been lost. */
-static void wait_for_room(const struct ends *ends, uint64_t from, uint64_t sent, uint32_t room,
-			  uint64_t *lost)
-{
-	uint64_t met = ends_met(ends, -1) - from, since = clock_ns(CLOCK_MONOTONIC), before = met;
-
-	while (sent - met - *lost > UNDER_WAY - room) {
-		sched_yield();
-		met = ends_met(ends, -1) - from;
-		if (met != before)
-			since = clock_ns(CLOCK_MONOTONIC);
-		else if (clock_ns(CLOCK_MONOTONIC) - since > LOST_AFTER)
-			*lost = sent - met;
-		before = met;
-	}
-}
-
-int walk_process(const struct street *street, pid_t process, uint32_t frames, struct walk *found)
-{
-	uint64_t from, lost = 0, time, begin;
-	struct spin spin;
-	clockid_t clock;
-	int error = -clock_getcpuclockid(process, &clock);
-
-	if (!error)
-		error = spin_stay(street->cpus[0]);
-	if (error)
-		return error;
-	spin_open(street->cpus[street->n_cpus - 1], clock, &spin);
-	*found = (struct walk){};
-	from = ends_met(&street->ends, -1);
-	time = spin_time(&spin);
-	begin = clock_ns(CLOCK_MONOTONIC);
-	while (found->sent < frames && !error &&
-	       clock_ns(CLOCK_MONOTONIC) - begin < GIVE_UP_AFTER) {
-		wait_for_room(&street->ends, from, found->sent, AT_ONCE, &lost);
-		error = harness_send(street->harness, street->pairs[0].near, AT_ONCE);
-		found->sent += AT_ONCE;
-	}
-	wait_for_room(&street->ends, from, found->sent, UNDER_WAY, &lost);
-	found->clock = clock_ns(CLOCK_MONOTONIC) - begin;
-	found->met = ends_met(&street->ends, -1) - from;
-	found->time = spin_time(&spin) - time;
-	spin_close(&spin);
 	return error;
 }
