@@ -79,13 +79,16 @@ int place_take(const struct street *street, const struct veth_case *what, struct
 	return error;
 }
 
-void place_leave(const struct street *street, struct place *place)
+int place_leave(const struct street *street, struct place *place)
 {
+	int error = 0;
+
 	for (uint32_t i = 0; i < place->what->cores && place->program >= 0; i++)
 		bpf_xdp_detach((int)street->pairs[i].far, place->flags, NULL);
 	if (place->what->place == PLACE_DNAT)
 		net_command("nft -f -", "delete table ip bench\n");
 	if (place->process > 0)
-		process_end(street, place);
+		error = process_end(street, place);
 	place->process = 0;
+	return error;
 }

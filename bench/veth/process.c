@@ -3,6 +3,7 @@
  * Balancers that are processes: the loader's service with the user-space tier alone, and nginx.
  */
 #include <errno.h>
+#include <jansson.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -121,20 +122,60 @@ static int start(const struct street *street, struct place *place)
 	return error ? error : wait_ready(street, place);
 }
 
+/* Packets of the user-space tier by connection ID, and all that it has met. */
+static int count(const json_t *document, uint64_t *by_cid, uint64_t *all)
+{
+	json_int_t cid, total;
+
+	/* There is no other tier. */
+	if (json_unpack((json_t *)document, "{s:[{s:{s:I}, s:{s:{s:I}}}]}", "tiers", "total",
+			"packets", &total, "reasons", "cid", "packets", &cid))
+		return -EPROTO;
+	*by_cid = (uint64_t)cid;
+	*all = (uint64_t)total;
+	return 0;
+}
+
+/* What it has counted it brings into its maps at its end at the latest, and they stay until they are detached. */
+static int check_service(const struct street *street, uint64_t met)
+{
+	char command[PATH_MAX + 32];
+	json_t *document;
+	uint64_t by_cid, all;
+	FILE *stats;
+	int error;
+
+	snprintf(command, sizeof(command), "'%s' stats far0 --json", street->at.loader);
+	stats = popen(command, "re");
+	if (!stats)
+		return -errno;
+	document = json_loadf(stats, 0, NULL);
+	pclose(stats);
+	error = document ? count(document, &by_cid, &all) : -EPROTO;
+	json_decref(document);
+	return error || (by_cid == all && by_cid >= met) ? error : -EPROTO;
+}
+
 int process_start(const struct street *street, struct place *place)
 {
 	return is_here(street, place->what) ? start(street, place) : -ENOENT;
 }
 
-void process_end(const struct street *street, const struct place *place)
+int process_end(const struct street *street, const struct place *place)
 {
 	char *loader = (char *)street->at.loader;
 	char *detach[] = { loader, "detach", "-q", "far0", NULL };
-	bool is_service = place->what->place == PLACE_SERVICE;
 	struct command_cost cost;
+	int error = 0;
 
 	command_end(place->process);
-	if (is_service)
-		command_run(detach, &cost);
-	net_command("ip -batch -", is_service ? way : no_vip);
+	if (place->what->place == PLACE_NGINX) {
+		net_command("ip -batch -", no_vip);
+		return 0;
+	}
+	if (place->met)
+		error = check_service(street, place->met);
+	command_run(detach, &cost);
+	net_command("ip -batch -", way);
+	return error;
 }

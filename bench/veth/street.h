@@ -61,15 +61,17 @@ struct place {
 	const struct bed *bed; /* whose program it is; or NULL */
 	struct harness_span span;
 	pid_t process; /* 0: none */
+	uint64_t met; /* frames that have come back, as far as it has to answer for them */
 };
 
 /* Returns -ENOENT if something it needs is not on this machine. */
 int place_take(const struct street *street, const struct veth_case *what, struct place *place);
-void place_leave(const struct street *street, struct place *place);
+int place_leave(const struct street *street, struct place *place);
 
 /* process.c: -ENOENT, or a frame has already gone through. */
 int process_start(const struct street *street, struct place *place);
-void process_end(const struct street *street, const struct place *place);
+/* -EPROTO if the service does not say that it sent all frames by their connection IDs, place->met at least. */
+int process_end(const struct street *street, const struct place *place);
 
 /* feed.c: frames for a process, and its own CPU time for them. */
 int feed_one(const struct street *street, const struct harness_span *span);

@@ -86,7 +86,7 @@ static int play(const struct veth *veth, const struct street *street,
 	const struct veth_case *what = measured->what;
 	struct walk found;
 	struct place place;
-	int error = place_take(street, what, &place);
+	int error = place_take(street, what, &place), left;
 
 	if (error == -ENOENT && !round) {
 		measured->missing = true;
@@ -96,7 +96,11 @@ static int play(const struct veth *veth, const struct street *street,
 		street_reason(reason, error, "place", what->name);
 	else
 		error = walk_twice(veth, street, &place, &found, reason);
-	place_leave(street, &place);
+	place.met = error ? 0 : found.met;
+	left = place_leave(street, &place);
+	if (!error && left)
+		error = street_reason(reason, left, "check",
+				      "loader run: not all frames by connection ID");
 	if (error)
 		return error;
 	measured->values[VETH_NS][round] = (double)found.time / (double)found.met;
