@@ -16,7 +16,6 @@
 #include "veth/street.h"
 
 #define AT_ONCE	      32
-#define LOST_AFTER    50000000u /* ns without any coming back */
 #define GIVE_UP_AFTER 5000000000u /* ns */
 
 static int open_socket(uint32_t ifindex)

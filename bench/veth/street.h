@@ -11,7 +11,8 @@
 #include "veth/veth.h"
 #include "workplace.h"
 
-#define MAX_CORES 2
+#define MAX_CORES  2
+#define LOST_AFTER 500000000u /* ns without any frame coming back */
 
 /* spin.c: CPU time of what runs where a thread does, softirqs and their daemon included. */
 struct spin {

@@ -15,19 +15,23 @@ struct walker {
 	int error;
 };
 
-/* Until all are back or nothing comes any more: what the daemon has yet to do is part of the price. */
-static uint64_t drain(const struct ends *ends, int cpu, uint64_t wanted)
+/*
+ * Until all are back: what the daemon has yet to do is part of the price. Where others run, it may have to wait
+ * for its turn. *last: when the last one was seen.
+ */
+static uint64_t drain(const struct ends *ends, int cpu, uint64_t wanted, uint64_t *last)
 {
 	const struct timespec pause = { .tv_nsec = 2000000 };
 	uint64_t before, now = ends_met(ends, cpu);
 
-	do {
-		before = now;
-		if (now >= wanted)
-			break;
+	*last = clock_ns(CLOCK_MONOTONIC);
+	while (now < wanted && clock_ns(CLOCK_MONOTONIC) - *last < LOST_AFTER) {
 		nanosleep(&pause, NULL);
+		before = now;
 		now = ends_met(ends, cpu);
-	} while (now != before);
+		if (now != before)
+			*last = clock_ns(CLOCK_MONOTONIC);
+	}
 	return now;
 }
 
@@ -37,7 +41,7 @@ static void *walk_one(void *context)
 	const struct street *street = walker->street;
 	int cpu = street->cpus[walker->number];
 	struct spin spin;
-	uint64_t time, clock, met;
+	uint64_t time, clock, last, met;
 
 	walker->error = spin_stay(cpu);
 	spin_open(cpu, CLOCK_THREAD_CPUTIME_ID, &spin);
@@ -48,9 +52,9 @@ static void *walk_one(void *context)
 	if (!walker->error)
 		walker->error = harness_send(street->harness, street->pairs[walker->number].near,
 					     walker->frames);
-	walker->met = drain(&street->ends, cpu, met + walker->frames) - met;
+	walker->met = drain(&street->ends, cpu, met + walker->frames, &last) - met;
 	walker->time = spin_time(&spin) - time;
-	walker->clock = clock_ns(CLOCK_MONOTONIC) - clock;
+	walker->clock = last - clock;
 	spin_close(&spin);
 	return NULL;
 }
