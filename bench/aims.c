@@ -80,36 +80,6 @@ static uint32_t collect_kernel(const struct measurement *measurement, struct aim
 	return n;
 }
 
-static uint32_t collect_veth(const struct veth *veth, struct aim *list)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < VETH_CASES; i++) {
-		const struct veth_measured *measured = &veth->list[i];
-		const struct veth_case *what = measured->what;
-		const struct veth_case *base = veth->list[what->base].what;
-		struct aim *aim = &list[n];
-
-		if (measured->missing || what->at_least <= 0)
-			continue;
-		*aim = (struct aim){ .unit = "x",
-				     .got = measured->ratio_figure.median,
-				     .bound = what->at_least,
-				     .at_least = true };
-		if (what->inverse)
-			snprintf(aim->text, sizeof(aim->text), "veth: %s against %s", base->name,
-				 what->name);
-		else if (what->cores > 1)
-			snprintf(aim->text, sizeof(aim->text), "veth: %s, two cores against one",
-				 what->name);
-		else
-			snprintf(aim->text, sizeof(aim->text), "veth, %s: %s against %s",
-				 what->tier, what->name, base->name);
-		n++;
-	}
-	return n;
-}
-
 static uint32_t collect_control(const struct control *control, struct aim *list)
 {
 	uint32_t n = 0;
@@ -133,7 +103,7 @@ uint32_t aims_collect(const struct results *results, struct aim *list)
 	uint32_t n = collect_kernel(&results->kernel, list);
 
 	if (results->veth)
-		n += collect_veth(results->veth, list + n);
+		n += veth_aims(results->veth, list + n);
 	if (results->control)
 		n += collect_control(results->control, list + n);
 	return n;

@@ -87,7 +87,7 @@ static void write_server(FILE *file, uint32_t position, enum bed_kind kind)
 					     (64 - 8 * lengths[i].server_id)));
 }
 
-static void write_file(FILE *file, enum bed_kind kind)
+void bed_write_file(FILE *file, enum bed_kind kind)
 {
 	fprintf(file,
 		"version: 1\n"
@@ -126,7 +126,7 @@ struct config *bed_config(enum bed_kind kind)
 
 	if (!file)
 		return NULL;
-	write_file(file, kind);
+	bed_write_file(file, kind);
 	if (fclose(file) == 0 && config_parse(text, length, &config, &findings) && findings.n)
 		fprintf(stderr, "bench: %s: %s\n", findings.list[0].path, findings.list[0].text);
 	config_findings_free(&findings);

@@ -102,6 +102,8 @@ struct bed_counts {
 /* So far. */
 int bed_counts(const struct bed *bed, struct bed_counts *counts);
 
+/* A file of the loader's, without interfaces and keys. */
+void bed_write_file(FILE *file, enum bed_kind kind);
 /* The same in every bed, for its CIDs are in all of them. */
 struct config *bed_config(enum bed_kind kind);
 bool bed_tracks(enum bed_kind kind);

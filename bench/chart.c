@@ -70,17 +70,18 @@ static void collect_veth(const struct veth *veth, struct panel *panel)
 {
 	panel->title = "Through veth: million frames a second of CPU time";
 	panel->decimals = 2;
-	for (uint32_t i = 0; veth && i + 1 < VETH_CASES; i++) {
+	for (uint32_t i = 0; veth && i + 1 < veth->n; i++) {
 		const struct veth_measured *measured = &veth->list[i];
 		const struct veth_case *what = measured->what;
-		char place[32];
+		char place[48];
 
-		if (measured->missing)
+		/* How many connections and cores are a matter of the table. */
+		if (measured->missing || what->only_full || what->cores > 1)
 			continue;
-		snprintf(place, sizeof(place), "%s%s", what->tier,
-			 what->cores > 1 ? ", two cores" : "");
-		add(panel, what->name, place, &measured->mpps_figure,
-		    strcmp(what->tier, "kernel") ? "#2a6f97" : "#8d99ae");
+		snprintf(place, sizeof(place), "%s%s%s", what->tier, *veth_mode(what) ? ", " : "",
+			 veth_mode(what));
+		add(panel, what->name, place, &measured->figures[VETH_MPPS],
+		    what->inverse ? "#8d99ae" : "#2a6f97");
 	}
 }
 

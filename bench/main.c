@@ -166,6 +166,7 @@ static int measure_veth(const struct options *options, struct results *results,
 		return reason_set(reason, REASON_UNKNOWN, "veth", ENOMEM, "memory");
 	results->veth->rounds = options->quick ? (options->rounds + 2) / 3 :
 						 (options->rounds + 1) / 2;
+	results->veth->quick = options->quick;
 	results->veth->frames = options->packets < VETH_FRAMES ? options->packets : VETH_FRAMES;
 	/* It goes to a CPU of its own, where what is measured next need not stay. */
 	sched_getaffinity(0, sizeof(before), &before);

@@ -100,33 +100,6 @@ static void print_kernel(FILE *out, const struct measurement *measurement)
 		measurement->noise.high);
 }
 
-static void print_veth(FILE *out, const struct veth *veth)
-{
-	const struct figure *noise = &veth->list[VETH_CASES - 1].ratio_figure;
-
-	fprintf(out, "%-20s %-8s %5s %8s %8s  %s\n", "through veth", "tier", "cores", "Mpps",
-		"ratio", "to");
-	for (uint32_t i = 0; i + 1 < VETH_CASES; i++) {
-		const struct veth_measured *measured = &veth->list[i];
-		const struct veth_case *what = measured->what;
-		const struct figure *ratio = &measured->ratio_figure;
-
-		if (measured->missing)
-			fprintf(out, "%-20s %-8s %5u %8s\n", what->name, what->tier, what->cores,
-				"not here");
-		else
-			fprintf(out, "%-20s %-8s %5u %8.2f %8.2f  %s\n", what->name, what->tier,
-				what->cores, measured->mpps_figure.median,
-				what->inverse ? 1 / ratio->median : ratio->median,
-				veth->list[what->base].what->name);
-	}
-	fprintf(out,
-		"\nMpps: frames a second of CPU time in which a core sends, forwards and takes them back; "
-		"median of %u rounds\n"
-		"noise: bare XDP_TX, measured twice a round, is %.2f of itself (p10 %.2f, p90 %.2f)\n\n",
-		veth->rounds, noise->median, noise->low, noise->high);
-}
-
 static void print_control(FILE *out, const struct control *control)
 {
 	fprintf(out, "%-56s %9s %9s\n", "control", "", "CPU");
@@ -164,7 +137,7 @@ void report_table(FILE *out, const struct results *results)
 	if (results->kernel.n)
 		print_kernel(out, &results->kernel);
 	if (results->veth)
-		print_veth(out, results->veth);
+		veth_table(out, results->veth);
 	if (results->control)
 		print_control(out, results->control);
 	if (results->sizes)

@@ -2,21 +2,21 @@
 /*
  * The figures as JSON.
  */
-#include "results.h"
+#include "report_json.h"
 
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
 
-static double rounded(double value)
+double json_rounded(double value)
 {
 	return round(value * 1000) / 1000;
 }
 
-static json_t *figure_json(const struct figure *figure)
+json_t *figure_json(const struct figure *figure)
 {
-	return json_pack("{s:f, s:f, s:f}", "p10", rounded(figure->low), "median",
-			 rounded(figure->median), "p90", rounded(figure->high));
+	return json_pack("{s:f, s:f, s:f}", "p10", json_rounded(figure->low), "median",
+			 json_rounded(figure->median), "p90", json_rounded(figure->high));
 }
 
 static json_t *case_json(const struct measured *measured)
@@ -40,33 +40,6 @@ static json_t *kernel_json(const struct measurement *measurement)
 	return list;
 }
 
-static json_t *veth_json(const struct veth *veth)
-{
-	json_t *list = json_array();
-
-	if (!veth) {
-		json_decref(list);
-		return json_null();
-	}
-	for (uint32_t i = 0; i + 1 < VETH_CASES; i++) {
-		const struct veth_measured *measured = &veth->list[i];
-		const struct veth_case *what = measured->what;
-
-		if (!measured->missing)
-			json_array_append_new(
-				list,
-				json_pack("{s:s, s:s, s:i, s:o, s:s, s:o, s:b}", "program",
-					  what->name, "tier", what->tier, "cores", (int)what->cores,
-					  "mpps", figure_json(&measured->mpps_figure), "against",
-					  veth->list[what->base].what->name, "ratio",
-					  figure_json(&measured->ratio_figure), "inverse",
-					  what->inverse));
-	}
-	return json_pack("{s:I, s:I, s:o, s:o}", "rounds", (json_int_t)veth->rounds, "frames",
-			 (json_int_t)veth->frames, "noise_ratio",
-			 figure_json(&veth->list[VETH_CASES - 1].ratio_figure), "cases", list);
-}
-
 static json_t *control_json(const struct control *control)
 {
 	json_t *list = json_array();
@@ -76,11 +49,11 @@ static json_t *control_json(const struct control *control)
 		return json_null();
 	}
 	for (uint32_t i = 0; i < control->n; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:f, s:f}", "what",
-						      control->list[i].text, "unit",
-						      control->list[i].unit, "value",
-						      rounded(control->list[i].value), "cpu_ms",
-						      rounded(control->list[i].cpu)));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:f, s:f}", "what", control->list[i].text,
+					"unit", control->list[i].unit, "value",
+					json_rounded(control->list[i].value), "cpu_ms",
+					json_rounded(control->list[i].cpu)));
 	return json_pack("{s:I, s:o}", "rounds", (json_int_t)control->rounds, "figures", list);
 }
 
@@ -91,11 +64,11 @@ static json_t *aims_json(const struct results *results)
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; i < n; i++)
-		json_array_append_new(list,
-				      json_pack("{s:s, s:s, s:f, s:f, s:b}", "what", aims[i].text,
-						"unit", aims[i].unit, "got", rounded(aims[i].got),
-						aims[i].at_least ? "at_least" : "at_most",
-						aims[i].bound, "reached", aim_reached(&aims[i])));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:f, s:f, s:b}", "what", aims[i].text, "unit",
+					aims[i].unit, "got", json_rounded(aims[i].got),
+					aims[i].at_least ? "at_least" : "at_most", aims[i].bound,
+					"reached", aim_reached(&aims[i])));
 	return list;
 }
 

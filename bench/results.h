@@ -30,6 +30,11 @@ struct aim {
 /* Those whose cases were measured; list has room for AIMS_MAX. Returns how many. */
 uint32_t aims_collect(const struct results *results, struct aim *list);
 bool aim_reached(const struct aim *aim);
+/* veth/report.c: those of them that are its. */
+uint32_t veth_aims(const struct veth *veth, struct aim *list);
+
+/* veth/report.c: its part of the table. */
+void veth_table(FILE *out, const struct veth *veth);
 
 /* report.c, report_json.c, chart.c. 0 or -errno. */
 struct surroundings {

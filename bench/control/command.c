@@ -33,8 +33,7 @@ static double milliseconds(const struct timeval *time)
 	return (double)time->tv_sec * 1e3 + (double)time->tv_usec / 1e3;
 }
 
-/* Its result is not ours to show; it ends with us, however we end. */
-static pid_t start(char *const *arguments)
+pid_t command_start(char *const *arguments)
 {
 	pid_t pid = fork();
 	int null;
@@ -54,7 +53,7 @@ int command_run(char *const *arguments, struct command_cost *cost)
 	double from = now_ms();
 	struct rusage usage;
 	int status;
-	pid_t pid = start(arguments);
+	pid_t pid = command_start(arguments);
 
 	if (pid < 0)
 		return -errno;
@@ -102,7 +101,7 @@ int command_start_service(const char *folder, char *const *arguments, pid_t *pid
 	    setenv("NOTIFY_SOCKET", address.sun_path, 1))
 		error = -errno;
 	if (!error) {
-		*pid = start(arguments);
+		*pid = command_start(arguments);
 		error = *pid < 0 ? -errno : wait_ready(fd);
 		if (error && *pid > 0)
 			command_end(*pid);

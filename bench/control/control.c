@@ -18,9 +18,11 @@
 #include "object.h"
 #include "plan.h"
 #include "results.h"
+#include "workplace.h"
 
 struct desk {
-	char folder[32], file[64], loader[PATH_MAX];
+	struct workplace at;
+	char file[64];
 	struct control *control;
 };
 
@@ -51,8 +53,8 @@ static void keep_lowest(struct control_figure *figure, const struct command_cost
 static int loader(const struct desk *desk, const char *command, const char *interface,
 		  struct command_cost *cost)
 {
-	char *arguments[] = { (char *)desk->loader, (char *)command,   "-q", "-c",
-			      (char *)desk->file,   (char *)interface, NULL };
+	char *arguments[] = { (char *)desk->at.loader, (char *)command,	  "-q", "-c",
+			      (char *)desk->file,      (char *)interface, NULL };
 
 	return command_run(arguments, cost);
 }
@@ -136,7 +138,7 @@ static int time_attach(struct desk *desk, struct reason *reason)
 	struct control_figure *attach =
 		add(desk, "loader attach: program, maps, TC, file of 10 servers", "ms", 0);
 	struct command_cost cost;
-	int error = control_file_write(desk->folder, &file);
+	int error = control_file_write(desk->at.folder, &file);
 
 	for (uint32_t i = 0; i < desk->control->rounds && !error; i++) {
 		error = loader(desk, "probe", "far0", &cost);
@@ -160,7 +162,7 @@ static int time_changes(struct desk *desk, struct control_file *file, struct con
 
 	for (uint32_t i = 0; i < desk->control->rounds && !error; i++) {
 		file->changed = i % file->servers;
-		error = control_file_write(desk->folder, file);
+		error = control_file_write(desk->at.folder, file);
 		if (!error)
 			error = loader(desk, "apply", NULL, &cost);
 		if (!error)
@@ -175,7 +177,7 @@ static int time_apply(struct desk *desk, uint32_t servers, struct reason *reason
 	struct control_figure *first, *change;
 	struct command_cost cost;
 	char text[80];
-	int error = control_file_write(desk->folder, &file);
+	int error = control_file_write(desk->at.folder, &file);
 
 	snprintf(text, sizeof(text), "loader attach: %u servers, 7 configs", servers);
 	first = add(desk, text, "ms", 0);
@@ -211,15 +213,15 @@ static double resident(pid_t pid)
 static int weigh_service(struct desk *desk, uint32_t servers, struct reason *reason)
 {
 	const struct control_file file = { servers, 0, UINT32_MAX, false };
-	char *arguments[] = { desk->loader, "run", "-q", "-c", desk->file, NULL };
+	char *arguments[] = { desk->at.loader, "run", "-q", "-c", desk->file, NULL };
 	struct command_cost cost;
 	char text[80];
 	pid_t pid;
-	int error = control_file_write(desk->folder, &file);
+	int error = control_file_write(desk->at.folder, &file);
 
 	snprintf(text, sizeof(text), "loader run: resident, %u servers", servers);
 	if (!error)
-		error = command_start_service(desk->folder, arguments, &pid);
+		error = command_start_service(desk->at.folder, arguments, &pid);
 	if (error)
 		return desk_reason(reason, error, text);
 	add(desk, text, "MiB", 0)->value = resident(pid);
@@ -228,45 +230,13 @@ static int weigh_service(struct desk *desk, uint32_t servers, struct reason *rea
 	return error ? desk_reason(reason, error, text) : 0;
 }
 
-/* A BPF file system that nobody else sees, for the loader's pins. */
-static int desk_open(struct desk *desk, struct reason *reason)
-{
-	ssize_t n = readlink("/proc/self/exe", desk->loader, sizeof(desk->loader) - 16);
-	char *slash;
-
-	if (n < 0)
-		return desk_reason(reason, -errno, "/proc/self/exe");
-	desk->loader[n] = '\0';
-	slash = strrchr(desk->loader, '/');
-	strcpy(slash + 1, "loader");
-	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL))
-		return desk_reason(reason, -errno, "a BPF file system of its own");
-	strcpy(desk->folder, "/tmp/shunt-bench-XXXXXX");
-	if (!mkdtemp(desk->folder))
-		return desk_reason(reason, -errno, "a folder in /tmp");
-	snprintf(desk->file, sizeof(desk->file), "%s/shunt.yaml", desk->folder);
-	return 0;
-}
-
-static void desk_close(const struct desk *desk)
-{
-	char path[64];
-
-	if (!*desk->file)
-		return;
-	unlink(desk->file);
-	snprintf(path, sizeof(path), "%s/bench.key", desk->folder);
-	unlink(path);
-	rmdir(desk->folder);
-}
-
 int control_measure(struct control *control, struct reason *reason)
 {
 	static const uint32_t servers[] = { 10, 1000, 10000 };
 	struct desk desk = { .control = control };
-	int error = desk_open(&desk, reason);
+	int error = workplace_open(&desk.at, reason);
 
+	snprintf(desk.file, sizeof(desk.file), "%s/shunt.yaml", desk.at.folder);
 	if (!error)
 		error = load_default(&desk, LB_DEFAULT_FLOWS, 160, true, reason);
 	if (!error)
@@ -279,6 +249,6 @@ int control_measure(struct control *control, struct reason *reason)
 		error = weigh_service(&desk, 1000, reason);
 	if (!error)
 		error = weigh_service(&desk, 10000, reason);
-	desk_close(&desk);
+	workplace_close(&desk.at);
 	return error;
 }

@@ -45,6 +45,8 @@ struct command_cost {
 	double wall, cpu; /* ms */
 };
 
+/* Its result is not ours to show; it ends with us, however we end. -1: errno. */
+pid_t command_start(char *const *arguments);
 /* 0, -errno, or -ECANCELED if it failed: stderr has said why. */
 int command_run(char *const *arguments, struct command_cost *cost);
 /* Returns when it has told its service manager that it is ready, or -ETIMEDOUT, -errno. */

@@ -10,6 +10,13 @@
 
 extern const unsigned char bench_ends[], bench_ends_end[];
 
+static const char *const names[END_PROGRAMS] = {
+	[END_SINK] = "bench_sink",
+	[END_SWAP] = "bench_swap",
+	[END_COUNT] = "bench_count",
+	[END_WRAP] = "bench_wrap",
+};
+
 int ends_open(struct ends *ends)
 {
 	int error;
@@ -24,8 +31,9 @@ int ends_open(struct ends *ends)
 		ends_close(ends);
 		return error;
 	}
-	ends->sink = bpf_program__fd(bpf_object__find_program_by_name(ends->object, "bench_sink"));
-	ends->swap = bpf_program__fd(bpf_object__find_program_by_name(ends->object, "bench_swap"));
+	for (int i = 0; i < END_PROGRAMS; i++)
+		ends->programs[i] =
+			bpf_program__fd(bpf_object__find_program_by_name(ends->object, names[i]));
 	ends->met_fd = bpf_object__find_map_fd_by_name(ends->object, "met_map");
 	return 0;
 }
@@ -36,14 +44,15 @@ void ends_close(struct ends *ends)
 	ends->object = NULL;
 }
 
-uint64_t ends_met(const struct ends *ends)
+uint64_t ends_met(const struct ends *ends, int cpu)
 {
 	uint64_t *counts = calloc(ends->n_cpus, sizeof(*counts)), sum = 0;
 	const uint32_t key = 0;
 
 	if (counts && !bpf_map_lookup_elem(ends->met_fd, &key, counts))
 		for (int i = 0; i < ends->n_cpus; i++)
-			sum += counts[i];
+			if (cpu < 0 || cpu == i)
+				sum += counts[i];
 	free(counts);
 	return sum;
 }

@@ -2,6 +2,9 @@
 /*
  * CPU time of a thread and of the softirq daemon beside it. A softirq mostly runs within the thread's own
  * system call and counts as its time; what it cannot finish there the daemon does.
+ *
+ * A kernel built with CONFIG_IRQ_TIME_ACCOUNTING takes the softirqs out of the thread's time. Then the time
+ * on the clock, which is counted beside it, is far longer.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -12,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "veth/veth.h"
+#include "veth/street.h"
 
 /* Whether /proc/PID is the process of that name. */
 static bool is_named(const char *pid, const char *name)
@@ -51,17 +54,19 @@ static int open_daemon(int cpu)
 	return fd;
 }
 
-int spin_open(int cpu, struct spin *spin)
+int spin_stay(int cpu)
 {
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		return -errno;
-	spin->cpu = cpu;
+	return sched_setaffinity(0, sizeof(set), &set) ? -errno : 0;
+}
+
+void spin_open(int cpu, clockid_t clock, struct spin *spin)
+{
+	spin->clock = clock;
 	spin->daemon = open_daemon(cpu);
-	return 0;
 }
 
 void spin_close(struct spin *spin)
@@ -73,7 +78,6 @@ void spin_close(struct spin *spin)
 
 uint64_t spin_time(const struct spin *spin)
 {
-	struct timespec now;
 	char text[64];
 	ssize_t n = spin->daemon < 0 ? 0 : pread(spin->daemon, text, sizeof(text) - 1, 0);
 	uint64_t daemon = 0;
@@ -82,6 +86,13 @@ uint64_t spin_time(const struct spin *spin)
 		text[n] = '\0';
 		daemon = strtoull(text, NULL, 10);
 	}
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return daemon + (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	return daemon + clock_ns(spin->clock);
+}
+
+uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now = {};
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
