@@ -291,13 +291,15 @@ struct lb_cid_cache_page {
 
 /* cid_cache_state[0]: what asking has brought in this window of jiffies. */
 #define LB_CACHE_WINDOW_SHIFT 2 /* four jiffies: 4 to 40 ms */
-#define LB_CACHE_TRY_WINDOWS  16 /* a power of two: how often one is tried all the same */
+#define LB_CACHE_TRY_WINDOWS  8 /* a power of two: how often one is tried all the same */
 #define LB_CACHE_WORTH	      4 /* one of so many must be found */
 
 struct lb_cid_cache_state {
 	__u32 window; /* jiffies >> LB_CACHE_WINDOW_SHIFT, their lower half */
 	__u32 rests; /* this CPU does not ask in it */
 	__u32 found, missed; /* packets */
+	__u32 poor; /* the last window that was asked in found too few */
+	__u32 pad;
 	__u64 all_found, all_missed; /* in the windows before */
 };
 
