@@ -75,8 +75,8 @@ static LB_INLINE __u32 lb_route_by_server_id(const __u8 *cid, const void *end,
  * An encrypted CID: a function of its own, which the verifier walks once and not on each way that leads here, and
  * whose frame is not in the way of the CIDs that are clear. lead: octets of the frame before LB_CID_LEAD; place: of the key.
  */
-__noinline __u32 lb_route_decrypted(struct xdp_md *ctx, __u32 lead, __u32 place, __u64 sids,
-				    __u32 index)
+__noinline __u32 lb_cid_decipher(struct xdp_md *ctx, __u32 lead, __u32 place, __u64 sids,
+				 __u32 index)
 {
 	const __u8 *at = (const __u8 *)(long)ctx->data + (lead & 1023);
 	const struct lb_cid_key *key = lb_cid_key(place);
@@ -133,7 +133,7 @@ static LB_INLINE __u32 lb_route_encrypted(struct xdp_md *ctx, const __u8 *cid, c
 		}
 		cached += ++state->missed & 1;
 	}
-	route = lb_route_decrypted(ctx, lead, generation->config_base + index, sids, index);
+	route = lb_cid_decipher(ctx, lead, generation->config_base + index, sids, index);
 	if (cached && LB_ROUTE_SERVER(route))
 		lb_cache_put(cached, &words, of, LB_ROUTE_SERVER(route));
 	return route;
