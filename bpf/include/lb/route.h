@@ -182,19 +182,19 @@ static LB_INLINE __u32 lb_dcid_route(void *ctx, const struct lb_dcid *dcid, cons
 	enum lb_reason reason;
 
 	if (!LB_MAY_AES && dcid->octets + 1 + LB_CID_MAX > (const __u8 *)end)
-		return LB_ROUTE(0, LB_REASON_short_packet, 0);
+		return lb_no_route(LB_REASON_short_packet);
 	config_id = lb_cid_config_id(dcid->octets[0]);
 	if (config_id == LB_CONFIG_RESERVED)
-		return LB_ROUTE(0, LB_REASON_hash_reserved_config, 0);
+		return lb_no_route(LB_REASON_hash_reserved_config);
 	LB_EXPECT(pool, 1);
 	index = LB_CID_INDEX(pool, config_id);
 	place = generation->config_base + index;
 	config = bpf_map_lookup_elem(&cid_config_map, &place);
 	if (!config)
-		return LB_ROUTE(0, LB_REASON_hash_unknown_config, 0);
+		return lb_no_route(LB_REASON_hash_unknown_config);
 	reason = lb_cid_check(config, dcid);
 	if (reason != LB_REASON_cid)
-		return LB_ROUTE(0, reason, 0);
+		return lb_no_route(reason);
 	return LB_MAY_AES ? lb_route_by_config(ctx, dcid, end, config, generation, index, counts) :
 			    lb_route_by_match(dcid->octets, config, generation, index);
 }
@@ -206,7 +206,7 @@ static LB_INLINE __u32 lb_payload_route(void *ctx, const __u8 *payload, __u32 pa
 	struct lb_dcid dcid;
 
 	if (!lb_quic_dcid(payload, payload_length, end, &dcid) || dcid.octets + 1 > (__u8 *)end)
-		return LB_ROUTE(0, LB_REASON_hash_no_dcid, 0);
+		return lb_no_route(LB_REASON_hash_no_dcid);
 	return lb_dcid_route(ctx, &dcid, end, generation, pool, 1);
 }
 
