@@ -2,8 +2,8 @@
 /*
  * The configuration: what the YAML file says, checked. Reads files; knows no maps.
  *
- * A configuration that was applied is kept with the maps as canonical JSON, so that status, diff
- * and the next apply need no memory of their own.
+ * A configuration that was applied is kept with the maps (applied.h), so that status, diff and the next
+ * apply need no memory of their own.
  */
 #ifndef SHUNT_CONFIG_H
 #define SHUNT_CONFIG_H
@@ -150,12 +150,10 @@ int config_parse(const char *text, size_t length, struct config **config,
 void config_free(struct config *config);
 void config_findings_free(struct config_findings *findings);
 
-/*
- * Canonical JSON of everything in it; config_from_json() reads that back (0 or -EINVAL). Of keys it
- * holds the fingerprint alone, so what was read back has none.
- */
+/* Everything in it as JSON of the file's shape; of keys the fingerprint alone. */
 json_t *config_to_json(const struct config *config);
-int config_from_json(const json_t *json, struct config **config);
+/* Whether they say the same; of keys the fingerprints count. */
+bool config_equal(const struct config *a, const struct config *b);
 
 /* As the file names it. */
 const char *config_mode_text(enum config_mode mode);
