@@ -124,7 +124,8 @@ int apply_config(const struct attachment *attachment, const struct config *confi
 	/* Somebody else was here since the caller looked: that is his to judge first. */
 	if (err || (request->only_over && result->generation != request->only_over))
 		goto out;
-	result->changes = config_diff(running, config);
+	if (request->list_changes)
+		result->changes = config_diff(running, config);
 	if (!request->force)
 		err = check_rotation(attachment, from, running, numbers, config, reason);
 	if (err)
