@@ -20,7 +20,7 @@
 #define FILE_MAX   (32u << 20)
 #define FIRST_ROOM (64u << 10)
 /* What becomes of a file's octet until it is in the maps: tree, configuration, plan. */
-#define MEMORY_A_FILE 12
+#define MEMORY_A_FILE 8
 
 static void add_finding(struct config_findings *findings, bool warning, const char *path,
 			const char *format, va_list arguments)
@@ -258,44 +258,53 @@ static void sort_server_ids(struct config *config)
 	}
 }
 
-/* *config only if it is valid. 0, -EINVAL, -ENOMEM. */
-static int from_tree(const struct config_node *tree, const char *folder, struct config **config,
-		     struct config_findings *findings)
+/* What one field alone cannot show, and what follows from the rest. */
+static int judge(struct config *config, const char *folder, struct config_findings *findings)
 {
-	struct config *found = calloc(1, sizeof(*found));
-	int error = -ENOMEM;
+	int error;
 
-	if (!found)
-		goto out;
-	error = config_read(tree, found, findings);
-	set_limits(found);
-	if (!error)
-		config_read_key_files(found, folder, findings);
-	if (!error)
-		error = config_check(found, findings);
+	set_limits(config);
+	config_read_key_files(config, folder, findings);
+	error = config_check(config, findings);
 	if (!error && findings->errors)
 		error = -EINVAL;
 	if (error)
-		goto out;
-	sort_server_ids(found);
-	config_check_risks(found, findings);
-	*config = found;
-	found = NULL;
-out:
-	config_free(found);
+		return error;
+	sort_server_ids(config);
+	config_check_risks(config, findings);
+	return 0;
+}
+
+/*
+ * *config only if it is valid. 0, -EINVAL, -ENOMEM. Gives the tree back before the rest takes memory: what
+ * was used is at hand, and new pages are dear.
+ */
+static int from_tree(struct config_tree *tree, const char *folder, struct config **config,
+		     struct config_findings *findings)
+{
+	struct config *found = calloc(1, sizeof(*found));
+	int error = found ? config_read(tree->root, found, findings) : -ENOMEM;
+
+	config_tree_free(tree);
+	if (!error)
+		error = judge(found, folder, findings);
+	if (error)
+		config_free(found);
+	else
+		*config = found;
 	return error;
 }
 
-static int parse_in(const char *folder, const char *text, size_t length, struct config **config,
+/* Takes the text over. */
+static int parse_in(const char *folder, char *text, size_t length, struct config **config,
 		    struct config_findings *findings)
 {
 	struct config_tree tree = {};
-	int error;
+	int error = config_yaml_parse(text, length, &tree, findings);
 
-	*config = NULL;
-	error = config_yaml_parse(text, length, &tree, findings);
+	free(text);
 	if (!error)
-		error = from_tree(tree.root, folder, config, findings);
+		error = from_tree(&tree, folder, config, findings);
 	config_tree_free(&tree);
 	if (error == -ENOMEM)
 		config_error(findings, "", "not enough memory to read it");
@@ -305,7 +314,13 @@ static int parse_in(const char *folder, const char *text, size_t length, struct 
 int config_parse(const char *text, size_t length, struct config **config,
 		 struct config_findings *findings)
 {
-	return parse_in(".", text, length, config, findings);
+	char *copy = malloc(length + 1);
+
+	*config = NULL;
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, text, length);
+	return parse_in(".", copy, length, config, findings);
 }
 
 /* The folder that a file is in; the caller frees it. */
@@ -334,7 +349,6 @@ int config_load(const char *path, struct config **config, struct config_findings
 		config_error(findings, "", "cannot be read: %s", strerror(-error));
 	else
 		error = parse_in(folder, text, length, config, findings);
-	free(text);
 	free(folder);
 	return error;
 }

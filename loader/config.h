@@ -168,6 +168,9 @@ const char *config_key_text(const struct config_cid *cid, char *buffer);
 const char *config_length_check(const struct config_cid *cid);
 /* The config that packets for this pool's VIPs find under an id, NULL if there is none. */
 const struct config_cid *config_find_cid(const struct config *config, uint32_t pool, uint32_t id);
+/* The same for all ids of a pool at once. */
+void config_find_cids(const struct config *config, uint32_t pool,
+		      const struct config_cid *found[LB_CONFIG_IDS]);
 /* How likely a random connection ID, if it is long enough, hits a server of the pool. */
 double config_random_odds(const struct config *config, uint32_t pool);
 /* Where a config's key file is, seen from the current folder: the configuration is in `file`. */

@@ -11,6 +11,7 @@
 struct checker {
 	const struct config *config;
 	struct config_findings *findings;
+	const struct config_cid *cids[LB_CONFIG_IDS]; /* of the pool that is looked at, by id */
 	bool no_memory;
 };
 
@@ -113,30 +114,23 @@ static void check_cids(struct checker *checker)
 }
 
 /*
- * The config with this id for this pool, or what is wrong with asking for it. Neither: some config's
+ * What is wrong with asking for a config with this id, which the pool has not. NULL: nothing; some config's
  * id or pool has a finding, so it may be that one.
  */
-static const struct config_cid *find_cid(const struct config *config, uint32_t pool, uint8_t id,
-					 const char **problem)
+static const char *missing_cid(const struct config *config, uint8_t id)
 {
-	const struct config_cid *found = config_find_cid(config, pool, id);
+	const char *problem = "there is no config %u in cid_configs";
 
-	*problem = NULL;
-	if (found)
-		return found;
-	*problem = "there is no config %u in cid_configs";
 	for (uint32_t i = 0; i < config->n_cids; i++) {
 		const struct config_cid *cid = &config->cids[i];
 
 		if (cid->id == id)
-			*problem = "config %u is for another pool";
+			problem = "config %u is for another pool";
 		if (cid->id == LB_CONFIG_RESERVED ||
-		    (cid->id == id && cid->pool == CONFIG_BAD_POOL)) {
-			*problem = NULL;
-			break;
-		}
+		    (cid->id == id && cid->pool == CONFIG_BAD_POOL))
+			return NULL;
 	}
-	return NULL;
+	return problem;
 }
 
 /*
@@ -164,7 +158,8 @@ static void check_server_id(struct checker *checker, struct index *seen, uint32_
 
 	if (id->config >= LB_CONFIG_IDS)
 		return;
-	cid = find_cid(checker->config, pool, id->config, &problem);
+	cid = checker->cids[id->config];
+	problem = cid ? NULL : missing_cid(checker->config, id->config);
 	if (problem)
 		config_error(checker->findings,
 			     PATH_AT("pools[%u].servers[%u].server_ids[%u].config", pool, server,
@@ -190,16 +185,16 @@ static void check_server_id(struct checker *checker, struct index *seen, uint32_
 			     (uint32_t)(first >> 32), (uint32_t)first);
 }
 
-/* By the config that check_server_id() finds, too. */
-static void expect_server_ids(const struct config *config, const struct index *seen, uint32_t pool,
+static void expect_server_ids(const struct checker *checker, const struct index *seen,
 			      const struct config_server *server)
 {
 	for (uint32_t i = 0; i < server->n_ids; i++) {
 		const struct config_server_id *id = &server->ids[i];
-		const struct config_cid *cid = config_find_cid(config, pool, id->config);
 
-		if (cid)
-			index_expect(seen, (uint32_t)(cid - config->cids), id->id, id->length);
+		if (id->config < LB_CONFIG_IDS && checker->cids[id->config])
+			index_expect(seen,
+				     (uint32_t)(checker->cids[id->config] - checker->config->cids),
+				     id->id, id->length);
 	}
 }
 
@@ -210,11 +205,14 @@ static void check_servers(struct checker *checker, struct index *seen_ids, uint3
 	uint64_t first;
 	uint32_t i, k;
 
+	config_find_cids(checker->config, pool, checker->cids);
+	index_make_room(&names, in->n_servers);
+	index_make_room(&addresses, in->n_servers);
 	for (i = 0; i < in->n_servers; i++) {
 		const struct config_server *server = &in->servers[i];
 
 		if (i + 1 < in->n_servers)
-			expect_server_ids(checker->config, seen_ids, pool, server + 1);
+			expect_server_ids(checker, seen_ids, server + 1);
 		first = i;
 		if (name_seen(checker, &names, server->name, &first))
 			config_error(checker->findings,

@@ -23,11 +23,10 @@ static bool is_active_for(const struct config_cid *cid, uint32_t pool)
 	return cid->state == CONFIG_ACTIVE && is_for(cid, pool);
 }
 
-static bool has_active_id(const struct config *config, uint32_t pool,
-			  const struct config_server *server)
+static bool has_active_id(const struct config_cid *const *cids, const struct config_server *server)
 {
 	for (uint32_t i = 0; i < server->n_ids; i++)
-		if (config_find_cid(config, pool, server->ids[i].config)->state == CONFIG_ACTIVE)
+		if (cids[server->ids[i].config]->state == CONFIG_ACTIVE)
 			return true;
 	return false;
 }
@@ -36,9 +35,11 @@ static void warn_servers_of(const struct config *config, uint32_t pool,
 			    struct config_findings *findings)
 {
 	const struct config_pool *in = &config->pools[pool];
+	const struct config_cid *cids[LB_CONFIG_IDS];
 
+	config_find_cids(config, pool, cids);
 	for (uint32_t k = 0; k < in->n_servers; k++)
-		if (!has_active_id(config, pool, &in->servers[k]))
+		if (!has_active_id(cids, &in->servers[k]))
 			config_warn(findings, PATH_AT("pools[%u].servers[%u].server_ids", pool, k),
 				    "%s has no id in an active config: its connections "
 				    "are lost when their address changes",
@@ -172,6 +173,9 @@ static void warn_short_nonces(const struct config *config, struct config_finding
 /* Notes the pool's server ids in clear, each once. */
 static void note_clear_ids(const struct config *config, uint32_t pool, struct index *clear)
 {
+	const struct config_cid *cids[LB_CONFIG_IDS];
+
+	config_find_cids(config, pool, cids);
 	for (uint32_t k = 0; k < config->pools[pool].n_servers; k++) {
 		const struct config_server *server = &config->pools[pool].servers[k];
 
@@ -179,7 +183,7 @@ static void note_clear_ids(const struct config *config, uint32_t pool, struct in
 			const struct config_server_id *id = &server->ids[i];
 			uint64_t number = 0;
 
-			if (!config_find_cid(config, pool, id->config)->keyed)
+			if (!cids[id->config]->keyed)
 				index_note(clear, 0, id->id, id->length, &number);
 		}
 	}
@@ -189,8 +193,10 @@ static void note_clear_ids(const struct config *config, uint32_t pool, struct in
 static uint32_t count_shared_ids(const struct config *config, uint32_t pool,
 				 const struct index *clear, const struct config_server_id **first)
 {
+	const struct config_cid *cids[LB_CONFIG_IDS];
 	uint32_t shared = 0;
 
+	config_find_cids(config, pool, cids);
 	for (uint32_t k = 0; k < config->pools[pool].n_servers; k++) {
 		const struct config_server *server = &config->pools[pool].servers[k];
 
@@ -198,7 +204,7 @@ static uint32_t count_shared_ids(const struct config *config, uint32_t pool,
 			const struct config_server_id *id = &server->ids[i];
 			uint64_t number;
 
-			if (config_find_cid(config, pool, id->config)->keyed &&
+			if (cids[id->config]->keyed &&
 			    index_find(clear, 0, id->id, id->length, &number) && !shared++)
 				*first = id;
 		}

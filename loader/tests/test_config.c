@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The configuration: which finding every mistake makes, what defaults are, canonical JSON there and
+ * The configuration: which finding every mistake makes, what defaults are, octets there and
  * back, differences, and that no text at all makes the reader stumble.
  *
  * Links: config.c config_yaml.c config_tree.c config_read.c config_schema.c config_check.c config_ways.c config_nat.c config_risks.c config_json.c config_pack.c config_diff.c config_match.c config_address.c config_keys.c index.c keys.c memory.c pack.c
