@@ -21,7 +21,7 @@
 
 #define LB_ABI	   1
 #define LB_ABI_DIR "abi1"
-#define LB_MAGIC   0x33746e73u /* "snt3", read as octets: neither 0 nor a small number */
+#define LB_MAGIC   0x34746e73u /* "snt4", read as octets: neither 0 nor a small number */
 
 /* BPF object names hold at most 15 characters. */
 #define LB_MAP_META	    "meta_map"
@@ -430,7 +430,7 @@ struct lb_count {
 	__u64 octets; /* whole frames, as they came in */
 };
 
-/* text_map: the applied file in canonical JSON, cut in pieces; key {generation 0|1, piece}. */
+/* text_map: the applied file as loader/applied.h has it, cut in pieces; key {generation 0|1, piece}. */
 #define LB_TEXT_PIECE 4096
 struct lb_text_key {
 	__u32 generation;
