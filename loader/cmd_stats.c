@@ -139,11 +139,10 @@ static const char *percent(double share, char *text, size_t size)
 /* What a CPU did not ask for is in neither of the two. */
 static void print_cache(const struct pair *pair, const struct stats_tier *tier)
 {
+	unsigned long long found = tier->cache.found, missed = tier->cache.missed;
 	char all[16], since[16];
 
-	out_text("cid_cache: had %llu of %llu encrypted CIDs: %s",
-		 (unsigned long long)tier->cache.found,
-		 (unsigned long long)(tier->cache.found + tier->cache.missed),
+	out_text("cid_cache: had %llu of %llu encrypted CIDs: %s", found, found + missed,
 		 percent(stats_cache_share(NULL, tier), all, sizeof(all)));
 	if (pair->before)
 		out_text("; since the last view: %s",
