@@ -24,7 +24,8 @@ MAY_INCLUDE = {
     "bpf/*": "balancer.c batch.c clock.c clsact.c conns.c counts.c decap.c device.[ch] "
              "dispatcher.h flow_table.c hook.c log.c maps.c known.c object.[ch] pins.c probe.c "
              "probe_offload.c recount.c rotation.c seen.c stack.c stacked.c stats.c "
-             "stats_stack.c sync.[ch] tables.c tally.c tcx.c tracked.c trace.c view.c cmd_status.c",
+             "stats_cache.c stats_stack.c sync.[ch] tables.c tally.c tcx.c tracked.c trace.c "
+             "view.c cmd_status.c",
     "xdp/*": "dispatcher.c log.c",
     "libmnl/*": "clsact.c nexthop*.c nic.c way.[ch]",
     "pcap/*": "cmd_trace.c",

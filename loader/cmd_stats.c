@@ -127,6 +127,29 @@ static bool wants(const struct options *options, const char *section)
 	return !options->by || !strcmp(options->by, section);
 }
 
+static const char *percent(double share, char *text, size_t size)
+{
+	if (share < 0)
+		snprintf(text, size, "none yet");
+	else
+		snprintf(text, size, "%.1f %%", 100 * share);
+	return text;
+}
+
+/* What a CPU did not ask for is in neither of the two. */
+static void print_cache(const struct pair *pair, const struct stats_tier *tier)
+{
+	unsigned long long found = tier->cache.found, missed = tier->cache.missed;
+	char all[16], since[16];
+
+	out_text("cid_cache: had %llu of %llu encrypted CIDs: %s", found, found + missed,
+		 percent(stats_cache_share(NULL, tier), all, sizeof(all)));
+	if (pair->before)
+		out_text("; since the last view: %s",
+			 percent(stats_cache_share(pair->before, tier), since, sizeof(since)));
+	out_text("; CPUs that leave it alone now: %u\n\n", tier->cache.resting);
+}
+
 static void print_tier(const struct options *options, const struct pair *pair,
 		       const struct stats_tier *tier)
 {
@@ -148,19 +171,12 @@ static void print_tier(const struct options *options, const struct pair *pair,
 		out_text("conn_track: %llu of %llu flows\n\n",
 			 (unsigned long long)tier->conn_track_used,
 			 (unsigned long long)tier->conn_track_room);
+	if (tier->cache.asked && wants(options, "config"))
+		print_cache(pair, tier);
 	if (tier->n_stack[LB_EGRESS] && wants(options, "stack")) {
 		print_stack(pair, tier, STATS_STACK_IN, options->all);
 		print_stack(pair, tier, STATS_STACK_OUT, options->all);
 	}
-}
-
-static const char *percent(double share, char *text, size_t size)
-{
-	if (share < 0)
-		snprintf(text, size, "none yet");
-	else
-		snprintf(text, size, "%.1f %%", 100 * share);
-	return text;
 }
 
 static void print_sums(const struct stats_share *share)

@@ -173,7 +173,7 @@ static int read_tier(const struct attachment *attachment, struct stats_tier *tie
 	if (!err && config && tier->tier != TIER_OFFLOAD)
 		err = stats_read_stack(maps, config, numbers, tier);
 	if (!err && config)
-		err = stats_read_conn_track(maps, tier);
+		err = stats_read_conn_track(maps, tier) ?: stats_read_cache(maps, config, tier);
 	tier->known = conns_count(maps);
 	tier->known_room = maps->sizes.known_cids;
 	plan_numbers_free(numbers);
@@ -271,18 +271,24 @@ static const struct stats_item *find(const struct stats_tier *tier, enum stats_k
 	return NULL;
 }
 
+const struct stats_tier *stats_same_tier(const struct stats *stats, const struct stats_tier *tier)
+{
+	for (size_t i = 0; i < stats->n; i++)
+		if (stats->tiers[i].tier == tier->tier &&
+		    !strcmp(stats->tiers[i].interface, tier->interface))
+			return &stats->tiers[i];
+	return NULL;
+}
+
 double stats_rate(const struct stats *before, const struct stats *now,
 		  const struct stats_tier *tier, enum stats_kind kind, uint32_t index)
 {
 	uint32_t n;
 	const struct stats_item *item = &stats_items(tier, kind, &n)[index], *old = NULL;
+	const struct stats_tier *from = before ? stats_same_tier(before, tier) : NULL;
 
-	for (size_t i = 0; before && !old && i < before->n; i++) {
-		const struct stats_tier *from = &before->tiers[i];
-
-		if (from->tier == tier->tier && !strcmp(from->interface, tier->interface))
-			old = find(from, kind, item->name, index);
-	}
+	if (from)
+		old = find(from, kind, item->name, index);
 	if (!old || now->time <= before->time || item->count.packets < old->count.packets)
 		return 0;
 	return (double)(item->count.packets - old->count.packets) / (now->time - before->time);
@@ -326,7 +332,7 @@ static json_t *flows_json(const struct stats_tier *tier)
 	return object;
 }
 
-static double part(uint64_t above, uint64_t below)
+double stats_part(uint64_t above, uint64_t below)
 {
 	return above + below ? (double)above / (double)(above + below) : -1;
 }
@@ -358,8 +364,8 @@ bool stats_share(const struct stats *stats, size_t tier, struct stats_share *sha
 			continue;
 		*share = (struct stats_share){
 			.interface = card->interface,
-			.all = part(card->forwarded, host->forwarded),
-			.encrypted = part(card->encrypted, host->encrypted),
+			.all = stats_part(card->forwarded, host->forwarded),
+			.encrypted = stats_part(card->encrypted, host->encrypted),
 			.known = card->known,
 			.known_room = card->known_room,
 			.card = card,
@@ -415,7 +421,7 @@ json_t *stats_json(const struct stats *stats)
 
 		json_array_append_new(
 			list,
-			json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 				  "interface", tier->interface, "tier", tiers[tier->tier].name,
 				  "generation", (json_int_t)tier->generation, "total",
 				  count_json(&tier->total), "reasons", reasons_json(tier), "vips",
@@ -423,7 +429,8 @@ json_t *stats_json(const struct stats *stats)
 				  items_json(tier->servers, tier->n_servers), "configs",
 				  items_json(tier->configs, tier->n_configs), "flows",
 				  flows_json(tier), "conn_track", stats_conn_track_json(tier),
-				  "stack", stats_stack_json(tier)));
+				  "cid_cache", stats_cache_json(tier), "stack",
+				  stats_stack_json(tier)));
 	}
 	return json_pack("{s:s, s:f, s:o, s:o}", "schema", "shunt/stats/1", "time", stats->time,
 			 "tiers", list, "offloaded", shares_json(stats));

@@ -14,6 +14,13 @@ struct stats_item {
 	uint64_t drops, redirects; /* of the stack's items */
 };
 
+/* What the caches of decoded connection IDs have brought, all CPUs together. */
+struct stats_cache {
+	bool asked; /* false: nobody asks here, and the others are 0 */
+	uint64_t found, missed; /* packets */
+	uint32_t resting; /* CPUs that do not ask now, for it does not pay */
+};
+
 /* One tier on one interface. */
 struct stats_tier {
 	char interface[16];
@@ -28,6 +35,7 @@ struct stats_tier {
 	uint32_t n_flows; /* 0: a card's, which remembers none */
 	uint64_t conn_track_used,
 		conn_track_room; /* flows that are not over, and how many there may be */
+	struct stats_cache cache;
 	uint32_t n_vips, n_servers, n_configs;
 	struct stats_item *vips, *servers, *configs;
 	/*
@@ -59,6 +67,10 @@ enum stats_kind {
 /* The items of one kind and how many they are. */
 const struct stats_item *stats_items(const struct stats_tier *tier, enum stats_kind kind,
 				     uint32_t *n);
+/* The same tier on the same interface of another reading; NULL: it has none. */
+const struct stats_tier *stats_same_tier(const struct stats *stats, const struct stats_tier *tier);
+/* Of both the part above; below 0: there is none of either. */
+double stats_part(uint64_t above, uint64_t below);
 /*
  * Packets a second since `before` of the tier's item of that kind and index, matched by name; 0 if
  * it was not there.
@@ -81,6 +93,14 @@ json_t *stats_json(const struct stats *stats);
 /* stats_flows.c: how full conn_track is, and as JSON, or null. */
 int stats_read_conn_track(const struct map_set *maps, struct stats_tier *tier);
 json_t *stats_conn_track_json(const struct stats_tier *tier);
+/*
+ * stats_cache.c: the caches of decoded connection IDs; which part of what they were asked for since `before`
+ * (NULL: ever) they had, below 0: they were not asked; and as JSON, or null.
+ */
+int stats_read_cache(const struct map_set *maps, const struct config *config,
+		     struct stats_tier *tier);
+double stats_cache_share(const struct stats *before, const struct stats_tier *tier);
+json_t *stats_cache_json(const struct stats_tier *tier);
 /* stats_stack.c: the lists of the TC programs beside this tier, if they are there, and as JSON, or null. */
 int stats_read_stack(const struct map_set *maps, const struct config *config,
 		     const struct plan_numbers *numbers, struct stats_tier *tier);

@@ -36,7 +36,8 @@ class _TestRun(ctypes.Structure):
     ]
 
 
-def _load_library() -> ctypes.CDLL:
+def load_library() -> ctypes.CDLL:
+    """libbpf, with what returns more than a number."""
     library = ctypes.CDLL("libbpf.so.1", use_errno=True)
     for name in ("bpf_object__open_file", "bpf_object__next_map", "bpf_object__next_program"):
         getattr(library, name).restype = ctypes.c_void_p
@@ -73,7 +74,7 @@ class Program:
 
     def __init__(self, path: Path, sizes: Mapping[str, int] | None = None, *,
                  flags: Mapping[str, int] | None = None) -> None:
-        self._lib = _load_library()
+        self._lib = load_library()
         self._lib.libbpf_set_print(_SILENT)
         self._object = ctypes.c_void_p(self._lib.bpf_object__open_file(os.fsencode(path), None))
         if not self._object.value:
