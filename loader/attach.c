@@ -78,7 +78,8 @@ static bool fits(const struct plan_sizes *have, const struct plan_sizes *want)
 {
 	return have->vip_buckets >= want->vip_buckets && have->sid_buckets >= want->sid_buckets &&
 	       have->rows >= want->rows && have->servers >= want->servers &&
-	       have->vips >= want->vips && have->pools >= want->pools && have->flows >= want->flows;
+	       have->vips >= want->vips && have->pools >= want->pools &&
+	       have->flows >= want->flows && have->cache_pages >= want->cache_pages;
 }
 
 static int busy_ours(const struct change *change, enum tier where, struct reason *reason)

@@ -99,6 +99,42 @@ static void neighbours_spread(void **state)
 	}
 }
 
+static int compare_words(const void *a, const void *b)
+{
+	__u32 x = *(const __u32 *)a, y = *(const __u32 *)b;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * A word that makes a factor as small as it can be must not swallow its partner: addresses and server ids are
+ * not ours to choose. The constants are those of lb_hash().
+ */
+static void small_factors_swallow_nothing(void **state)
+{
+	static const __u32 constants[4] = { 0xda779d50, 0xf44213c9, 0xf89718ae, 0x5ac4662f };
+	static const __u32 factors[] = { 0, 1, 2, 1u << 31, 1u << 31 | 1 };
+	static __u32 digests[4096];
+
+	(void)state;
+	for (int small = 0; small < 4; small++) {
+		for (size_t f = 0; f < sizeof(factors) / sizeof(*factors); f++) {
+			__u32 words[4] = { 10, 20, 30, 40 }, distinct = 1;
+
+			words[small] = constants[small] ^ factors[f];
+			for (__u32 i = 0; i < 4096; i++) {
+				words[small ^ 1] = i * 0x10001;
+				digests[i] = (__u32)lb_hash(lb_pair_of(words[0], words[1]),
+							    lb_pair_of(words[2], words[3]), 0);
+			}
+			qsort(digests, 4096, sizeof(*digests), compare_words);
+			for (int i = 1; i < 4096; i++)
+				distinct += digests[i] != digests[i - 1];
+			assert_true(distinct > 4000);
+		}
+	}
+}
+
 static void slots_of_a_bucket(void **state)
 {
 	const __u32 words[LB_KEY_WORDS] = { 1, 2, 3, 4, 5 };
@@ -203,6 +239,7 @@ int main(void)
 		cmocka_unit_test(words_of_any_number),
 		cmocka_unit_test(pairs_and_one),
 		cmocka_unit_test(neighbours_spread),
+		cmocka_unit_test(small_factors_swallow_nothing),
 		cmocka_unit_test(buckets_stay_below_the_mask),
 		cmocka_unit_test(slots_of_a_bucket),
 		cmocka_unit_test(empty_slot_is_no_match),

@@ -15,10 +15,11 @@ def _halves(product: int) -> tuple[int, int]:
 def hash_five(octets: bytes) -> tuple[int, int]:
     """The two results for 20 octets as they lie in memory of a little-endian machine."""
     a, b, c, d, e = struct.unpack("<5I", octets)
-    left = (a ^ 0x9af6075e) * (b ^ 0x1c6ba235)
-    right = (c ^ 0x615b20cd) * (d ^ e ^ 0xc893d2cc)
-    low, high = _halves((left ^ (a | b << 32)) + (right ^ (c | d << 32)) & (1 << 64) - 1)
-    low, high = _halves((low ^ high) * 0x85233037)
+    large = 1 << 31
+    left = (a ^ 0xda779d50 | large) * (b ^ 0xf44213c9 | large)
+    right = (c ^ 0xf89718ae | large) * (d ^ e ^ 0x5ac4662f | large)
+    low, high = _halves((left ^ (a | b << 32)) + (right ^ (c | d << 32)) + e & (1 << 64) - 1)
+    low, high = _halves((low ^ high) * 0xf045851f)
     return low ^ high, high
 
 

@@ -19,7 +19,7 @@ struct lb_cid_words {
 	__u32 last;
 };
 
-/* cid: 1 + LB_CID_MAX octets are readable. */
+/* cid: LB_CID_MAX octets are readable. */
 static LB_INLINE struct lb_cid_words lb_cid_words(const __u8 *cid,
 						  const struct lb_cid_config *config)
 {
@@ -94,6 +94,7 @@ static LB_INLINE __u32 lb_cache_find(const struct lb_cached_cid *set,
 	return server ? server : lb_cache_match(&set[1], cid, of);
 }
 
+/* Nobody comes in between: XDP programs do not interrupt each other on a CPU, and test runs are on maps of their own. */
 static LB_INLINE void lb_cache_put(struct lb_cached_cid *cached, const struct lb_cid_words *cid,
 				   __u64 of, __u32 server)
 {

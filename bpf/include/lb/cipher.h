@@ -7,8 +7,8 @@
  * CIDs (lb_cid_key_prepare(), lb_cid_encrypt()). The two ways are written apart: one works on words
  * with offsets and masks that were worked out beforehand, the other on octets as the draft has it.
  */
-#ifndef LB_INLINE_H
-#define LB_INLINE_H
+#ifndef LB_CIPHER_H
+#define LB_CIPHER_H
 
 #include "lb/aes.h"
 

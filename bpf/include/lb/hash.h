@@ -5,8 +5,8 @@
  * Two products side by side, as in NH (RFC 4418 section 5.2), added up, folded and multiplied once more: what a
  * look-up waits for is two multiplications, not four in a row, and a card has fewer words to hold. Two
  * balancers with the same file must agree, so there is no random seed; the tables it fills are written by user
- * space only, and no packet adds to them. The constants are the best of 400 random ones over keys that differ in
- * a few bits (bpf/tests/test_hash.c).
+ * space only, and no packet adds to them. Both halves come of one digest of 32 bits. Another hash is another
+ * layout of all tables: LB_MAGIC.
  */
 #ifndef LB_HASH_H
 #define LB_HASH_H
@@ -30,6 +30,12 @@ static LB_INLINE __u32 lb_factor(__u32 x)
 	return x;
 }
 
+/* A factor of zero would swallow the other one, and one of one would be undone by the words that are added. */
+static LB_INLINE __u32 lb_large(__u32 factor)
+{
+	return factor | 1u << 31;
+}
+
 static LB_INLINE __u64 lb_multiply(__u32 a, __u32 b)
 {
 	return (__u64)a * b;
@@ -42,13 +48,14 @@ static LB_INLINE __u64 lb_multiply(__u32 a, __u32 b)
  */
 static LB_SUB __u64 lb_hash(__u64 first, __u64 second, __u32 last)
 {
-	__u64 left = lb_multiply((__u32)first ^ 0x9af6075e, (__u32)(first >> 32) ^ 0x1c6ba235);
-	__u64 right = lb_multiply((__u32)second ^ 0x615b20cd,
-				  lb_factor((__u32)(second >> 32) ^ last) ^ 0xc893d2cc);
+	__u64 left = lb_multiply(lb_large((__u32)first ^ 0xda779d50),
+				 lb_large((__u32)(first >> 32) ^ 0xf44213c9));
+	__u64 right = lb_multiply(lb_large((__u32)second ^ 0xf89718ae),
+				  lb_large(lb_factor((__u32)(second >> 32) ^ last) ^ 0x5ac4662f));
 
-	/* And the words themselves, for a factor of zero has swallowed the other one. */
-	left = (left ^ first) + (right ^ second);
-	left = lb_multiply(lb_factor(lb_fold(left)), 0x85233037);
+	/* And the words themselves, for the highest bit of a factor is always set. */
+	left = (left ^ first) + (right ^ second) + last;
+	left = lb_multiply(lb_factor(lb_fold(left)), 0xf045851f);
 	return left ^ left >> 32;
 }
 

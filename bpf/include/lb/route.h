@@ -75,6 +75,8 @@ static LB_INLINE __u32 lb_route_by_server_id(const __u8 *cid, const void *end,
  * An encrypted CID: a function of its own, which the verifier walks once and not on each way that leads here, and
  * whose frame is not in the way of the CIDs that are clear. lead: octets of the frame before LB_CID_LEAD; place: of the key.
  */
+_Static_assert(LB_ETH_LENGTH + 8 + LB_MAX_IP_HEADERS + LB_UDP_LENGTH + LB_QUIC_LONG_MIN < 1024,
+	       "lead is cut to ten bits");
 __noinline __u32 lb_cid_decipher(struct xdp_md *ctx, __u32 lead, __u32 place, __u64 sids,
 				 __u32 index)
 {
@@ -217,7 +219,7 @@ static LB_SUB __u32 lb_cid_route(const __u8 *payload, __u32 payload_length, cons
 	return lb_payload_route(NULL, payload, payload_length, end, generation, pool);
 }
 
-/* A routable CID decides alone: no state is read or written for it. */
+/* A routable CID decides alone: no state of its connection is read or written for it. */
 static LB_INLINE enum lb_step lb_route_by_cid(struct lb_pkt *pkt)
 {
 	pkt->route = lb_payload_route(pkt->ctx, (const __u8 *)pkt->udp + LB_UDP_LENGTH,
