@@ -175,7 +175,7 @@ static int fill(struct bed *bed, struct reason *reason)
 	free(hops);
 	if (error)
 		return reason_set(reason, REASON_UNKNOWN, "plan", -error, "%s", problem);
-	return sync_apply(&bed->maps, bed->plan, false, &generation, &changed, reason);
+	return sync_apply(&bed->maps, bed->plan, NULL, false, &generation, &changed, reason);
 }
 
 /*

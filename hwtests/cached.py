@@ -27,7 +27,7 @@ Config = dict[str, Any]
 PERCPU_ARRAY = 6
 PAGE = 256 * 2 * 32  #: octets of struct lb_cid_cache_page
 PAGE_CIDS = 512
-STATE = struct.Struct("<4I2Q")  #: struct lb_cid_cache_state
+STATE = struct.Struct("<5I4x2Q")  #: struct lb_cid_cache_state
 XDP_TX = 3
 POOLS = ("a", "b")
 #: Reasons of what the kernels themselves send on the link meanwhile.
@@ -103,6 +103,7 @@ class State(NamedTuple):
     rests: int
     found: int
     missed: int
+    poor: int
     all_found: int
     all_missed: int
 

@@ -96,7 +96,8 @@ def test_every_tier_and_mode_is_there(document: Document) -> None:
     assert {case["routed_by"] for case in cases} == {
         "clear", "single pass", "three encrypts", "four encrypts", "hash fallback",
         "not for a VIP", "not UDP", "tracked flow", "tracked, by DCID", "spoofed, untracked",
-        "spoofed, no budget", "spoofed, remembered", "for a VIP, unread", "answer of nat"}
+        "spoofed, no budget", "spoofed, remembered", "for a VIP, unread", "answer of nat",
+        "single pass, cached", "three encr., cached"}
     assert all(case["gross_ns"]["median"] > 0 for case in cases)
 
 
@@ -106,6 +107,14 @@ def test_ciphers_cost_what_their_blocks_do(document: Document) -> None:
     assert net(document, "single pass") < clear * GENEROUS
     assert net(document, "three encrypts") < net(document, "single pass") * GENEROUS
     assert net(document, "four encrypts") < net(document, "three encrypts") * GENEROUS / 2
+
+
+def test_what_was_decoded_lately_needs_no_cipher(document: Document) -> None:
+    for plain, cached in (("single pass", "single pass, cached"),
+                          ("three encrypts", "three encr., cached")):
+        assert net(document, cached) < net(document, plain)
+        # More than the cache holds: it rests, and that is nearly as if it were not there.
+        assert net(document, cached, 512000) < net(document, plain, 512000) * GENEROUS / 2
 
 
 def test_connections_do_not_count(document: Document) -> None:

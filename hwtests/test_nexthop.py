@@ -186,6 +186,23 @@ def test_a_thousand_dead_servers_share_the_time(balancer: Balancer) -> None:
     balancer.lb.ip("addr del 10.80.0.1/16 dev lbs1")
 
 
+def test_each_of_many_gets_its_own_answer(balancer: Balancer) -> None:
+    """Routes are asked for by the dozen: ways, refusals and both families in turn."""
+    first, second = balancer.bed.servers
+    balancer.lb.ip(f"route add 10.91.0.0/24 via {first.address4}",
+                   f"route add 10.92.0.0/24 via {second.address4}",
+                   "route add prohibit 10.93.0.0/24", "route add blackhole 10.94.0.0/24",
+                   f"route add fd91::/64 via {second.address6}")
+    kinds = [("10.91.0.{}", Way(first.mac, first.lb_interface, "")),
+             ("10.93.0.{}", Way("", "", "the route says prohibit")),
+             ("10.92.0.{}", Way(second.mac, second.lb_interface, "")),
+             ("10.94.0.{}", Way("", "", "the route is a blackhole")),
+             ("fd91::{}", Way(second.mac, second.lb_interface, ""))]
+    many = [kinds[i % 5 if i % 7 else i % 3] for i in range(150)]
+    ways = balancer.ways(*(text.format(i + 1) for i, (text, _) in enumerate(many)))
+    assert ways == [way for _, way in many]
+
+
 def test_many_servers_behind_a_gateway_are_quick(balancer: Balancer) -> None:
     host = balancer.bed.servers[0]
     balancer.lb.ip(f"route add 10.90.0.0/16 via {host.address4}")

@@ -71,7 +71,7 @@ static int check_others(const char *interface, enum tier tier, const struct conf
 	*kept = times_are_kept(list, n);
 	for (size_t i = 0; !err && i < n; i++) {
 		struct config *running = NULL;
-		json_t *numbers = NULL;
+		struct plan_numbers *numbers = NULL;
 		uint32_t generation;
 
 		if (list[i].tier == tier)
@@ -80,7 +80,7 @@ static int check_others(const char *interface, enum tier tier, const struct conf
 		if (!err)
 			err = rotation_check(&list[i].maps, running, numbers, config, *kept,
 					     reason);
-		json_decref(numbers);
+		plan_numbers_free(numbers);
 		config_free(running);
 	}
 	attach_list_free(list, n);
@@ -89,7 +89,7 @@ static int check_others(const char *interface, enum tier tier, const struct conf
 
 /* from: the maps of this tier that run. */
 static int check_rotation(const struct attachment *attachment, const struct map_set *from,
-			  const struct config *running, const json_t *numbers,
+			  const struct config *running, const struct plan_numbers *numbers,
 			  const struct config *config, struct reason *reason)
 {
 	bool kept = false;
@@ -109,7 +109,7 @@ int apply_config(const struct attachment *attachment, const struct config *confi
 	struct config *running = NULL;
 	struct plan_hop *hops = NULL;
 	struct plan *plan = NULL;
-	json_t *numbers = NULL;
+	struct plan_numbers *numbers = NULL;
 	char problem[200];
 	int lock, err;
 
@@ -124,7 +124,8 @@ int apply_config(const struct attachment *attachment, const struct config *confi
 	/* Somebody else was here since the caller looked: that is his to judge first. */
 	if (err || (request->only_over && result->generation != request->only_over))
 		goto out;
-	result->changes = config_diff(running, config);
+	if (request->list_changes)
+		result->changes = config_diff(running, config);
 	if (!request->force)
 		err = check_rotation(attachment, from, running, numbers, config, reason);
 	if (err)
@@ -137,13 +138,13 @@ int apply_config(const struct attachment *attachment, const struct config *confi
 			   problem);
 		goto out;
 	}
-	err = sync_apply(&attachment->maps, plan, request->dry_run, &result->generation,
-			 &result->changed, reason);
+	err = sync_apply(&attachment->maps, plan, attachment->previous ? NULL : numbers,
+			 request->dry_run, &result->generation, &result->changed, reason);
 	if (!err && attachment->previous && !request->dry_run)
 		sync_carry(attachment->previous, &attachment->maps);
 out:
 	plan_free(plan);
-	json_decref(numbers);
+	plan_numbers_free(numbers);
 	config_free(running);
 	if (lock >= 0)
 		close(lock);

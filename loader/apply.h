@@ -14,7 +14,7 @@ struct apply_result {
 	bool changed; /* something was written (or would be, with dry_run) */
 	uint32_t generation; /* that packets use now */
 	uint32_t n_servers, n_unresolved;
-	json_t *changes; /* config_diff() between what ran and the file */
+	json_t *changes; /* config_diff() between what ran and the file; NULL: nobody asked for it */
 	json_t *unresolved; /* [{"server":…, "pool":…, "address":…, "problem":…}] */
 	char shut[WAYBACK_SWITCH]; /* the switch that answers of nat servers need, "": none is off */
 };
@@ -22,6 +22,7 @@ struct apply_result {
 struct apply_request {
 	int timeout_ms; /* how long to wait for neighbours */
 	bool dry_run; /* write nothing */
+	bool list_changes;
 	bool force; /* even if a CID config goes that packets still use; see rotation.h */
 	uint32_t only_over; /* nothing is done over another generation than this; 0: over any */
 };

@@ -159,6 +159,7 @@ static int run_apply(const struct cli_common *common, const void *opaque, int ar
 	struct apply_request request = {
 		.timeout_ms = wait_ms(options->wait),
 		.dry_run = options->dry_run,
+		.list_changes = true,
 		.force = options->force,
 	};
 	int status;

@@ -136,7 +136,7 @@ static json_t *walk_tier_json(enum tier tier, const struct walk_tier *tried)
 				"mode", tried->attachment.dispatcher ? "dispatcher" : "direct",
 				"stack", tried->attachment.stack.mode != STACK_NONE));
 	json_object_set_new(json, "config",
-			    !applied->changes ?
+			    !applied->generation ?
 				    json_null() :
 				    json_pack("{s:i, s:b, s:i, s:O?}", "generation",
 					      (int)applied->generation, "changed", applied->changed,
@@ -242,7 +242,7 @@ static void print_applied(const char *interface, const struct walk *walk)
 
 	for (tier = TIER_COUNT; tier-- > 0;) {
 		tried = &walk->tiers[tier];
-		if (tried->state != WALK_YES || !tried->applied.changes)
+		if (tried->state != WALK_YES || !tried->applied.generation)
 			continue;
 		out_text("%s: generation %u, %u servers, %u of them without a way\n", interface,
 			 tried->applied.generation, tried->applied.n_servers,

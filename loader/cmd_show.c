@@ -175,14 +175,14 @@ static bool used_unseen(const struct view *view, const struct config_cid *cid)
 	struct rotation_use use = {};
 	struct config *config = NULL;
 	struct reason ignored = {};
-	json_t *numbers = NULL;
+	struct plan_numbers *numbers = NULL;
 	uint32_t generation;
 
 	if (!view->card || seen_is_kept(&view->attachment->maps))
 		return false;
 	if (!sync_read(&view->card->maps, &config, &numbers, &generation, &ignored) && config)
 		rotation_use(&view->card->maps, config, numbers, cid, false, &use);
-	json_decref(numbers);
+	plan_numbers_free(numbers);
 	config_free(config);
 	return use.unknown;
 }

@@ -33,31 +33,29 @@ static double age(uint64_t loaded)
 }
 
 /* Servers whose entry is unset: nobody knew the way when the file was applied. */
-static void count_servers(struct view *view, const json_t *numbers)
+static void count_servers(struct view *view, const struct plan_numbers *numbers)
 {
 	const struct map_set *maps = &view->attachment->maps;
 	struct lb_generation generation = {};
 	struct lb_server server = {};
 	struct lb_meta meta = {};
 	uint32_t key = 0;
-	const char *name;
-	json_t *number;
 
 	if (bpf_map_lookup_elem(maps->meta, &key, &meta) ||
 	    bpf_map_lookup_elem(maps->generation, &meta.active, &generation))
 		return;
-	json_object_foreach(json_object_get(numbers, "servers"), name, number) {
-		key = generation.server_base + (uint32_t)json_integer_value(number);
+	view->n_servers = plan_count_servers(numbers->config);
+	for (uint32_t i = 0; i < view->n_servers; i++) {
+		key = generation.server_base + numbers->servers[i];
 		if (bpf_map_lookup_elem(maps->server, &key, &server) ||
 		    server.mode == LB_MODE_UNSET)
 			view->n_unresolved++;
-		view->n_servers++;
 	}
 }
 
 static int view_read(const struct attachment *attachment, struct view *view, struct reason *reason)
 {
-	json_t *numbers = NULL;
+	struct plan_numbers *numbers = NULL;
 	int error;
 
 	memset(view, 0, sizeof(*view));
@@ -66,7 +64,7 @@ static int view_read(const struct attachment *attachment, struct view *view, str
 	error = sync_read(&attachment->maps, &view->config, &numbers, &view->generation, reason);
 	if (!error && view->config)
 		count_servers(view, numbers);
-	json_decref(numbers);
+	plan_numbers_free(numbers);
 	return error;
 }
 

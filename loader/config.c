@@ -14,9 +14,13 @@
 #include <unistd.h>
 
 #include "config_internal.h"
+#include "memory.h"
 
 /* LB_MAX_SERVERS servers with two server ids each, written generously, are half of it. */
-#define FILE_MAX (32u << 20)
+#define FILE_MAX   (32u << 20)
+#define FIRST_ROOM (64u << 10)
+/* What becomes of a file's octet until it is in the maps: tree, configuration, plan. */
+#define MEMORY_A_FILE 8
 
 static void add_finding(struct config_findings *findings, bool warning, const char *path,
 			const char *format, va_list arguments)
@@ -63,33 +67,52 @@ void config_findings_free(struct config_findings *findings)
 	memset(findings, 0, sizeof(*findings));
 }
 
+/* Deeper than any file: config_yaml.c refuses what is nested like that. */
+static size_t path_step(struct config_path *path, const char *key, size_t index)
+{
+	size_t before = path->n;
+
+	if (before < CONFIG_PATH_STEPS) {
+		path->step[before].key = key;
+		path->step[before].index = index;
+		path->n++;
+	}
+	return before;
+}
+
 size_t config_path_key(struct config_path *path, const char *key)
 {
-	size_t before = path->length;
-	char shown[CONFIG_SHOWN];
-
-	path->length += snprintf(path->text + before, sizeof(path->text) - before, "%s%s",
-				 before ? "." : "",
-				 *key ? config_shown(key, shown, sizeof(shown)) : "\"\"");
-	if (path->length >= sizeof(path->text))
-		path->length = sizeof(path->text) - 1;
-	return before;
+	return path_step(path, key, 0);
 }
 
 size_t config_path_index(struct config_path *path, size_t index)
 {
-	size_t before = path->length;
-
-	path->length += snprintf(path->text + before, sizeof(path->text) - before, "[%zu]", index);
-	if (path->length >= sizeof(path->text))
-		path->length = sizeof(path->text) - 1;
-	return before;
+	return path_step(path, NULL, index);
 }
 
 void config_path_cut(struct config_path *path, size_t length)
 {
-	path->length = length;
-	path->text[length] = '\0';
+	path->n = length;
+}
+
+const char *config_path_text(const struct config_path *path, char *buffer)
+{
+	char shown[CONFIG_SHOWN];
+	size_t length = 0;
+
+	*buffer = '\0';
+	for (size_t i = 0; i < path->n && length < CONFIG_PATH_SIZE; i++) {
+		const char *key = path->step[i].key;
+
+		if (key)
+			length += snprintf(buffer + length, CONFIG_PATH_SIZE - length, "%s%s",
+					   i ? "." : "",
+					   *key ? config_shown(key, shown, sizeof(shown)) : "\"\"");
+		else
+			length += snprintf(buffer + length, CONFIG_PATH_SIZE - length, "[%zu]",
+					   path->step[i].index);
+	}
+	return buffer;
 }
 
 const char *config_path_at(char *buffer, const char *format, ...)
@@ -114,10 +137,10 @@ const char *config_shown(const char *text, char *buffer, size_t size)
 	return buffer;
 }
 
-/* All of fd, at most FILE_MAX octets. The caller frees *text. */
-static int read_all(int fd, char **text, size_t *length)
+/* All of fd, at most FILE_MAX octets; room: as many as there may be. The caller frees *text. */
+static int read_all(int fd, size_t room, char **text, size_t *length)
 {
-	size_t size = 64 << 10, n = 0;
+	size_t size = room + 1, n = 0;
 	char *buffer = malloc(size), *larger;
 	ssize_t got;
 
@@ -157,14 +180,19 @@ static int read_all(int fd, char **text, size_t *length)
 
 static int read_file(const char *path, char **text, size_t *length)
 {
+	size_t room = FIRST_ROOM;
+	struct stat stat;
 	int fd, error;
 
 	if (!strcmp(path, "-"))
-		return read_all(STDIN_FILENO, text, length);
+		return read_all(STDIN_FILENO, room, text, length);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	error = read_all(fd, text, length);
+	if (!fstat(fd, &stat) && stat.st_size > 0 && stat.st_size <= FILE_MAX)
+		room = (size_t)stat.st_size;
+	memory_expect(MEMORY_A_FILE * room);
+	error = read_all(fd, room, text, length);
 	close(fd);
 	return error;
 }
@@ -230,45 +258,54 @@ static void sort_server_ids(struct config *config)
 	}
 }
 
-int config_from_tree(const json_t *tree, const char *folder, struct config **config,
-		     struct config_findings *findings)
+/* What one field alone cannot show, and what follows from the rest. */
+static int judge(struct config *config, const char *folder, struct config_findings *findings)
 {
-	struct config *found = calloc(1, sizeof(*found));
-	int error = -ENOMEM;
+	int error;
 
-	*config = NULL;
-	if (!found)
-		goto out;
-	error = config_read(tree, found, findings);
-	set_limits(found);
-	if (!error && folder)
-		config_read_key_files(found, folder, findings);
-	if (!error)
-		error = config_check(found, findings);
+	set_limits(config);
+	config_read_key_files(config, folder, findings);
+	error = config_check(config, findings);
 	if (!error && findings->errors)
 		error = -EINVAL;
 	if (error)
-		goto out;
-	sort_server_ids(found);
-	config_check_risks(found, findings);
-	*config = found;
-	found = NULL;
-out:
-	config_free(found);
+		return error;
+	sort_server_ids(config);
+	config_check_risks(config, findings);
+	return 0;
+}
+
+/*
+ * *config only if it is valid. 0, -EINVAL, -ENOMEM. Gives the tree back before the rest takes memory: what
+ * was used is at hand, and new pages are dear.
+ */
+static int from_tree(struct config_tree *tree, const char *folder, struct config **config,
+		     struct config_findings *findings)
+{
+	struct config *found = calloc(1, sizeof(*found));
+	int error = found ? config_read(tree->root, found, findings) : -ENOMEM;
+
+	config_tree_free(tree);
+	if (!error)
+		error = judge(found, folder, findings);
+	if (error)
+		config_free(found);
+	else
+		*config = found;
 	return error;
 }
 
-static int parse_in(const char *folder, const char *text, size_t length, struct config **config,
+/* Takes the text over. */
+static int parse_in(const char *folder, char *text, size_t length, struct config **config,
 		    struct config_findings *findings)
 {
-	json_t *tree = NULL;
-	int error;
+	struct config_tree tree = {};
+	int error = config_yaml_parse(text, length, &tree, findings);
 
-	*config = NULL;
-	error = config_yaml_parse(text, length, &tree, findings);
+	free(text);
 	if (!error)
-		error = config_from_tree(tree, folder, config, findings);
-	json_decref(tree);
+		error = from_tree(&tree, folder, config, findings);
+	config_tree_free(&tree);
 	if (error == -ENOMEM)
 		config_error(findings, "", "not enough memory to read it");
 	return error;
@@ -277,7 +314,13 @@ static int parse_in(const char *folder, const char *text, size_t length, struct 
 int config_parse(const char *text, size_t length, struct config **config,
 		 struct config_findings *findings)
 {
-	return parse_in(".", text, length, config, findings);
+	char *copy = malloc(length + 1);
+
+	*config = NULL;
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, text, length);
+	return parse_in(".", copy, length, config, findings);
 }
 
 /* The folder that a file is in; the caller frees it. */
@@ -306,7 +349,6 @@ int config_load(const char *path, struct config **config, struct config_findings
 		config_error(findings, "", "cannot be read: %s", strerror(-error));
 	else
 		error = parse_in(folder, text, length, config, findings);
-	free(text);
 	free(folder);
 	return error;
 }

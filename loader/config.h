@@ -2,8 +2,8 @@
 /*
  * The configuration: what the YAML file says, checked. Reads files; knows no maps.
  *
- * A configuration that was applied is kept with the maps as canonical JSON, so that status, diff
- * and the next apply need no memory of their own.
+ * A configuration that was applied is kept with the maps (applied.h), so that status, diff and the next
+ * apply need no memory of their own.
  */
 #ifndef SHUNT_CONFIG_H
 #define SHUNT_CONFIG_H
@@ -151,12 +151,10 @@ int config_parse(const char *text, size_t length, struct config **config,
 void config_free(struct config *config);
 void config_findings_free(struct config_findings *findings);
 
-/*
- * Canonical JSON of everything in it; config_from_json() reads that back (0 or -EINVAL). Of keys it
- * holds the fingerprint alone, so what was read back has none.
- */
+/* Everything in it as JSON of the file's shape; of keys the fingerprint alone. */
 json_t *config_to_json(const struct config *config);
-int config_from_json(const json_t *json, struct config **config);
+/* Whether they say the same; of keys the fingerprints count. */
+bool config_equal(const struct config *a, const struct config *b);
 
 /* As the file names it. */
 const char *config_mode_text(enum config_mode mode);
@@ -171,6 +169,9 @@ const char *config_key_text(const struct config_cid *cid, char *buffer);
 const char *config_length_check(const struct config_cid *cid);
 /* The config that packets for this pool's VIPs find under an id, NULL if there is none. */
 const struct config_cid *config_find_cid(const struct config *config, uint32_t pool, uint32_t id);
+/* The same for all ids of a pool at once. */
+void config_find_cids(const struct config *config, uint32_t pool,
+		      const struct config_cid *found[LB_CONFIG_IDS]);
 /* How likely a random connection ID, if it is long enough, hits a server of the pool. */
 double config_random_odds(const struct config *config, uint32_t pool);
 /* Where a config's key file is, seen from the current folder: the configuration is in `file`. */

@@ -3,40 +3,45 @@
  * The rules that take more than one field of the file to judge. Pure.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "config_internal.h"
+#include "index.h"
 
 struct checker {
 	const struct config *config;
 	struct config_findings *findings;
+	const struct config_cid *cids[LB_CONFIG_IDS]; /* of the pool that is looked at, by id */
 	bool no_memory;
 };
 
 /* Remembers key with where it stands. True if it was there before; *where is then the first place. */
-static bool seen_before(struct checker *checker, json_t *seen, const char *key, uint64_t *where)
+static bool seen_before(struct checker *checker, struct index *seen, uint32_t space,
+			const void *key, size_t length, uint64_t *where)
 {
-	const json_t *first = json_object_get(seen, key);
+	int found = index_note(seen, space, key, length, where);
 
-	if (first) {
-		*where = json_integer_value(first);
-		return true;
-	}
-	if (json_object_set_new_nocheck(seen, key, json_integer(*where)))
-		checker->no_memory = true;
-	return false;
+	checker->no_memory |= found < 0;
+	return found == 1;
 }
 
-static const char *address_key(const struct config_address *address, char *buffer)
+static bool name_seen(struct checker *checker, struct index *seen, const char *name,
+		      uint64_t *where)
 {
-	return config_hex_text(address->octets, address->family == AF_INET ? 4 : 16, buffer);
+	return *name && seen_before(checker, seen, 0, name, strlen(name), where);
+}
+
+static bool address_seen(struct checker *checker, struct index *seen, uint16_t port,
+			 const struct config_address *address, uint64_t *where)
+{
+	return seen_before(checker, seen, port, address->octets,
+			   address->family == AF_INET ? 4 : sizeof(address->octets), where);
 }
 
 static void check_interfaces(struct checker *checker)
 {
 	const struct config *config = checker->config;
-	json_t *seen = json_object();
+	struct index seen = {};
 	uint64_t first;
 	uint32_t i;
 
@@ -44,7 +49,7 @@ static void check_interfaces(struct checker *checker)
 		const struct config_interface *interface = &config->interfaces[i];
 
 		first = i;
-		if (*interface->name && seen_before(checker, seen, interface->name, &first))
+		if (name_seen(checker, &seen, interface->name, &first))
 			config_error(checker->findings, PATH_AT("interfaces[%u].name", i),
 				     "%s is interfaces[%u] already", interface->name,
 				     (uint32_t)first);
@@ -52,14 +57,14 @@ static void check_interfaces(struct checker *checker)
 			config_error(checker->findings, PATH_AT("interfaces[%u].require", i),
 				     "asks for a better tier than 'tier' allows");
 	}
-	json_decref(seen);
+	index_free(&seen);
 }
 
 /* Where the configs of one id stand, -1: nowhere. */
 struct places {
 	int64_t of_all[LB_CONFIG_IDS]; /* the config for all pools */
 	int64_t first[LB_CONFIG_IDS]; /* whichever comes first */
-	json_t *of_pools;
+	struct index of_pools;
 };
 
 /* A packet must find one config at most under an id: one for all pools excludes any other. */
@@ -69,10 +74,9 @@ static void check_cid_id(struct checker *checker, struct places *places, uint32_
 	bool for_all = cid->pool == CONFIG_NO_POOL;
 	int64_t other = for_all ? places->first[cid->id] : places->of_all[cid->id];
 	uint64_t first = i;
-	char key[24];
 
-	snprintf(key, sizeof(key), "%u.%u", cid->id, cid->pool);
-	if (other < 0 && !for_all && seen_before(checker, places->of_pools, key, &first))
+	if (other < 0 && !for_all &&
+	    seen_before(checker, &places->of_pools, cid->id, &cid->pool, sizeof(cid->pool), &first))
 		other = first;
 	if (other >= 0)
 		config_error(checker->findings, PATH_AT("cid_configs[%u].id", i),
@@ -89,7 +93,7 @@ static void check_cid_id(struct checker *checker, struct places *places, uint32_
 static void check_cids(struct checker *checker)
 {
 	const struct config *config = checker->config;
-	struct places places = { .of_pools = json_object() };
+	struct places places = {};
 	uint32_t i;
 
 	memset(places.of_all, -1, sizeof(places.of_all));
@@ -106,34 +110,27 @@ static void check_cids(struct checker *checker)
 		if (cid->id < LB_CONFIG_IDS && cid->pool != CONFIG_BAD_POOL)
 			check_cid_id(checker, &places, i);
 	}
-	json_decref(places.of_pools);
+	index_free(&places.of_pools);
 }
 
 /*
- * The config with this id for this pool, or what is wrong with asking for it. Neither: some config's
+ * What is wrong with asking for a config with this id, which the pool has not. NULL: nothing; some config's
  * id or pool has a finding, so it may be that one.
  */
-static const struct config_cid *find_cid(const struct config *config, uint32_t pool, uint8_t id,
-					 const char **problem)
+static const char *missing_cid(const struct config *config, uint8_t id)
 {
-	const struct config_cid *found = config_find_cid(config, pool, id);
+	const char *problem = "there is no config %u in cid_configs";
 
-	*problem = NULL;
-	if (found)
-		return found;
-	*problem = "there is no config %u in cid_configs";
 	for (uint32_t i = 0; i < config->n_cids; i++) {
 		const struct config_cid *cid = &config->cids[i];
 
 		if (cid->id == id)
-			*problem = "config %u is for another pool";
+			problem = "config %u is for another pool";
 		if (cid->id == LB_CONFIG_RESERVED ||
-		    (cid->id == id && cid->pool == CONFIG_BAD_POOL)) {
-			*problem = NULL;
-			break;
-		}
+		    (cid->id == id && cid->pool == CONFIG_BAD_POOL))
+			return NULL;
 	}
-	return NULL;
+	return problem;
 }
 
 /*
@@ -150,18 +147,19 @@ static bool is_same_machine(const struct config *config, uint32_t pool, uint32_t
 	       a->address.family != b->address.family;
 }
 
-static void check_server_id(struct checker *checker, json_t *seen, uint32_t pool, uint32_t server,
-			    uint32_t i)
+static void check_server_id(struct checker *checker, struct index *seen, uint32_t pool,
+			    uint32_t server, uint32_t i)
 {
 	const struct config_server_id *id = &checker->config->pools[pool].servers[server].ids[i];
 	uint64_t first = (uint64_t)pool << 32 | server;
-	char hex[2 * LB_SERVER_ID_MAX + 1], key[sizeof(hex) + 12];
+	char hex[2 * LB_SERVER_ID_MAX + 1];
 	const struct config_cid *cid;
 	const char *problem;
 
 	if (id->config >= LB_CONFIG_IDS)
 		return;
-	cid = find_cid(checker->config, pool, id->config, &problem);
+	cid = checker->cids[id->config];
+	problem = cid ? NULL : missing_cid(checker->config, id->config);
 	if (problem)
 		config_error(checker->findings,
 			     PATH_AT("pools[%u].servers[%u].server_ids[%u].config", pool, server,
@@ -176,37 +174,54 @@ static void check_server_id(struct checker *checker, json_t *seen, uint32_t pool
 			     id->config, cid->server_id_length);
 	if (!id->length)
 		return;
-	config_hex_text(id->id, id->length, hex);
-	snprintf(key, sizeof(key), "%u:%s", (uint32_t)(cid - checker->config->cids), hex);
-	if (seen_before(checker, seen, key, &first) &&
+	if (seen_before(checker, seen, (uint32_t)(cid - checker->config->cids), id->id, id->length,
+			&first) &&
 	    !is_same_machine(checker->config, pool, server, (uint32_t)(first >> 32),
 			     (uint32_t)first))
 		config_error(checker->findings,
 			     PATH_AT("pools[%u].servers[%u].server_ids[%u].id", pool, server, i),
-			     "%s of config %u is pools[%u].servers[%u]'s already", hex, id->config,
+			     "%s of config %u is pools[%u].servers[%u]'s already",
+			     config_hex_text(id->id, id->length, hex), id->config,
 			     (uint32_t)(first >> 32), (uint32_t)first);
 }
 
-static void check_servers(struct checker *checker, json_t *seen_ids, uint32_t pool)
+static void expect_server_ids(const struct checker *checker, const struct index *seen,
+			      const struct config_server *server)
+{
+	for (uint32_t i = 0; i < server->n_ids; i++) {
+		const struct config_server_id *id = &server->ids[i];
+
+		if (id->config < LB_CONFIG_IDS && checker->cids[id->config])
+			index_expect(seen,
+				     (uint32_t)(checker->cids[id->config] - checker->config->cids),
+				     id->id, id->length);
+	}
+}
+
+static void check_servers(struct checker *checker, struct index *seen_ids, uint32_t pool)
 {
 	const struct config_pool *in = &checker->config->pools[pool];
-	json_t *names = json_object(), *addresses = json_object();
-	char key[2 * sizeof(in->servers->address.octets) + 1];
+	struct index names = {}, addresses = {};
 	uint64_t first;
 	uint32_t i, k;
 
+	config_find_cids(checker->config, pool, checker->cids);
+	index_make_room(&names, in->n_servers);
+	index_make_room(&addresses, in->n_servers);
 	for (i = 0; i < in->n_servers; i++) {
 		const struct config_server *server = &in->servers[i];
 
+		if (i + 1 < in->n_servers)
+			expect_server_ids(checker, seen_ids, server + 1);
 		first = i;
-		if (*server->name && seen_before(checker, names, server->name, &first))
+		if (name_seen(checker, &names, server->name, &first))
 			config_error(checker->findings,
 				     PATH_AT("pools[%u].servers[%u].name", pool, i),
 				     "%s is pools[%u].servers[%u] already", server->name, pool,
 				     (uint32_t)first);
 		first = i;
 		if (server->address.family &&
-		    seen_before(checker, addresses, address_key(&server->address, key), &first))
+		    address_seen(checker, &addresses, 0, &server->address, &first))
 			config_error(checker->findings,
 				     PATH_AT("pools[%u].servers[%u].address", pool, i),
 				     "is the address of pools[%u].servers[%u] already", pool,
@@ -214,35 +229,35 @@ static void check_servers(struct checker *checker, json_t *seen_ids, uint32_t po
 		for (k = 0; k < server->n_ids; k++)
 			check_server_id(checker, seen_ids, pool, i, k);
 	}
-	json_decref(names);
-	json_decref(addresses);
+	index_free(&names);
+	index_free(&addresses);
 }
 
 static void check_pools(struct checker *checker)
 {
 	const struct config *config = checker->config;
-	json_t *names = json_object(), *seen_ids = json_object();
+	struct index names = {}, seen_ids = {};
 	uint64_t first;
 	uint32_t i;
 
+	index_make_room(&seen_ids, config_needs(config).server_ids);
 	for (i = 0; i < config->n_pools; i++) {
 		const struct config_pool *pool = &config->pools[i];
 
 		first = i;
-		if (*pool->name && seen_before(checker, names, pool->name, &first))
+		if (name_seen(checker, &names, pool->name, &first))
 			config_error(checker->findings, PATH_AT("pools[%u].name", i),
 				     "%s is pools[%u] already", pool->name, (uint32_t)first);
-		check_servers(checker, seen_ids, i);
+		check_servers(checker, &seen_ids, i);
 	}
-	json_decref(names);
-	json_decref(seen_ids);
+	index_free(&names);
+	index_free(&seen_ids);
 }
 
 static void check_vips(struct checker *checker)
 {
 	const struct config *config = checker->config;
-	json_t *names = json_object(), *places = json_object();
-	char hex[2 * sizeof(config->vips->address.octets) + 1], key[sizeof(hex) + 8];
+	struct index names = {}, places = {};
 	uint64_t first;
 	uint32_t i;
 
@@ -250,19 +265,18 @@ static void check_vips(struct checker *checker)
 		const struct config_vip *vip = &config->vips[i];
 
 		first = i;
-		if (*vip->name && seen_before(checker, names, vip->name, &first))
+		if (name_seen(checker, &names, vip->name, &first))
 			config_error(checker->findings, PATH_AT("vips[%u].name", i),
 				     "%s is vips[%u] already", vip->name, (uint32_t)first);
 		if (!vip->address.family || !vip->port)
 			continue;
-		snprintf(key, sizeof(key), "%s.%u", address_key(&vip->address, hex), vip->port);
 		first = i;
-		if (seen_before(checker, places, key, &first))
+		if (address_seen(checker, &places, vip->port, &vip->address, &first))
 			config_error(checker->findings, PATH_AT("vips[%u].address", i),
 				     "with its port it is vips[%u] already", (uint32_t)first);
 	}
-	json_decref(names);
-	json_decref(places);
+	index_free(&names);
+	index_free(&places);
 }
 
 static void check_limit(struct checker *checker, const char *name, const char *where,

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What one configuration changes against another, on their canonical JSON. Pure.
+ * What one configuration changes against another, on their JSON: of the servers that differ at all. Pure.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config_internal.h"
+#include "config_match.h"
 
 /* Things in a list: where the list is, and what tells one of them from another. */
 struct things {
@@ -126,9 +128,73 @@ static void diff_things(json_t *changes, const struct things *things, const char
 	json_decref(new);
 }
 
-json_t *config_diff(const struct config *before, const struct config *after)
+static bool same_ids(const struct config_server *a, const struct config_server *b)
 {
-	json_t *old = before ? config_to_json(before) : NULL, *new = config_to_json(after);
+	if (a->n_ids != b->n_ids)
+		return false;
+	for (uint32_t i = 0; i < a->n_ids; i++)
+		if (a->ids[i].config != b->ids[i].config || a->ids[i].length != b->ids[i].length ||
+		    memcmp(a->ids[i].id, b->ids[i].id, a->ids[i].length))
+			return false;
+	return true;
+}
+
+/* Of two servers of one name. */
+static bool same_server(const struct config_server *a, const struct config_server *b)
+{
+	return config_address_equal(&a->address, &b->address) && a->mode == b->mode &&
+	       a->port == b->port && a->weight == b->weight && a->state == b->state &&
+	       same_ids(a, b);
+}
+
+/* Those that are the same in both, by position. */
+struct unchanged {
+	bool *before, *after;
+};
+
+static uint32_t first_of(const struct config *config, uint32_t pool)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < pool; i++)
+		n += config->pools[i].n_servers;
+	return n;
+}
+
+static void skip_pool(const struct config *before, const struct config *after, uint32_t pool,
+		      const struct config_match *match, struct unchanged *unchanged)
+{
+	uint32_t first = first_of(after, pool), was = match->pools[pool];
+	uint32_t first_before = was == CONFIG_NOWHERE ? 0 : first_of(before, was);
+
+	for (uint32_t i = 0; was != CONFIG_NOWHERE && i < after->pools[pool].n_servers; i++) {
+		uint32_t at = match->servers[first + i];
+
+		if (at != CONFIG_NOWHERE &&
+		    same_server(&before->pools[was].servers[at - first_before],
+				&after->pools[pool].servers[i]))
+			unchanged->before[at] = unchanged->after[first + i] = true;
+	}
+}
+
+/* Without memory nothing is skipped. */
+static void find_unchanged(const struct config *before, const struct config *after,
+			   struct unchanged *unchanged)
+{
+	struct config_match match;
+
+	*unchanged = (struct unchanged){
+		calloc(first_of(before, before->n_pools) + 1, sizeof(bool)),
+		calloc(first_of(after, after->n_pools) + 1, sizeof(bool)),
+	};
+	if (!config_match(after, before, &match) && unchanged->before && unchanged->after)
+		for (uint32_t pool = 0; pool < after->n_pools; pool++)
+			skip_pool(before, after, pool, &match, unchanged);
+	config_match_free(&match);
+}
+
+static json_t *diff_json(json_t *old, json_t *new)
+{
 	json_t *changes = json_array();
 	size_t i;
 
@@ -143,7 +209,23 @@ json_t *config_diff(const struct config *before, const struct config *after)
 	}
 	for (i = 0; i < ARRAY_SIZE(kinds); i++)
 		diff_things(changes, &kinds[i], "", old, new);
+	return changes;
+}
+
+json_t *config_diff(const struct config *before, const struct config *after)
+{
+	struct unchanged unchanged = {};
+	json_t *old = NULL, *new, *changes;
+
+	if (before) {
+		find_unchanged(before, after, &unchanged);
+		old = config_part_json(before, unchanged.before);
+	}
+	new = config_part_json(after, unchanged.after);
+	changes = diff_json(old, new);
 	json_decref(old);
 	json_decref(new);
+	free(unchanged.before);
+	free(unchanged.after);
 	return changes;
 }

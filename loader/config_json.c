@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A configuration as canonical JSON: the file's own keys, everything written out, and of each key its
- * fingerprint. Reading it back is the file's reader.
+ * A configuration as JSON: the file's own keys, everything written out, and of each key its fingerprint.
  */
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "config_internal.h"
 #include "keys.h"
@@ -94,13 +91,14 @@ static json_t *server_json(const struct config_server *server)
 			 server->state == CONFIG_UP ? "up" : "drain", "server_ids", ids);
 }
 
-static json_t *pool_json(const struct config_pool *pool)
+static json_t *pool_json(const struct config_pool *pool, const bool *skip)
 {
 	json_t *servers = json_array();
 	uint32_t i;
 
 	for (i = 0; i < pool->n_servers; i++)
-		json_array_append_new(servers, server_json(&pool->servers[i]));
+		if (!skip || !skip[i])
+			json_array_append_new(servers, server_json(&pool->servers[i]));
 	return json_pack("{s:s, s:o}", "name", pool->name, "servers", servers);
 }
 
@@ -150,16 +148,24 @@ static json_t *tracking_json(const struct config_tracking *tracking)
 
 json_t *config_to_json(const struct config *config)
 {
+	return config_part_json(config, NULL);
+}
+
+json_t *config_part_json(const struct config *config, const bool *skip)
+{
 	json_t *interfaces = json_array(), *cids = json_array();
 	json_t *pools = json_array(), *vips = json_array();
-	uint32_t i;
+	uint32_t i, first = 0;
 
 	for (i = 0; i < config->n_interfaces; i++)
 		json_array_append_new(interfaces, interface_json(&config->interfaces[i]));
 	for (i = 0; i < config->n_cids; i++)
 		json_array_append_new(cids, cid_json(config, &config->cids[i]));
-	for (i = 0; i < config->n_pools; i++)
-		json_array_append_new(pools, pool_json(&config->pools[i]));
+	for (i = 0; i < config->n_pools; i++) {
+		json_array_append_new(pools,
+				      pool_json(&config->pools[i], skip ? skip + first : NULL));
+		first += config->pools[i].n_servers;
+	}
 	for (i = 0; i < config->n_vips; i++)
 		json_array_append_new(vips, vip_json(config, &config->vips[i]));
 	return json_pack("{s:i, s:o, s:o, s:o, s:o, s:{s:i}, s:{s:i}, s:o, s:o, s:o}", "version", 1,
@@ -168,56 +174,4 @@ json_t *config_to_json(const struct config *config)
 			 "rotation", "min_quiet", (int)config->min_quiet, "fallback", "rows",
 			 (int)config->rows, "limits", limits_json(&config->limits), "pools", pools,
 			 "vips", vips);
-}
-
-/* "kcv:aabbcc" back. */
-static int restore_fingerprint(struct config_cid *cid, const char *text)
-{
-	size_t prefix = strlen(KEYS_FINGERPRINT_NAME);
-	uint8_t octets[sizeof(cid->fingerprint) / 2];
-
-	cid->keyed = *cid->key_file;
-	if (!cid->keyed)
-		return text ? -EINVAL : 0;
-	if (!text || strncmp(text, KEYS_FINGERPRINT_NAME, prefix) ||
-	    strlen(text + prefix) != sizeof(cid->fingerprint) - 1 ||
-	    config_hex_parse(text + prefix, octets, sizeof(octets)) != sizeof(octets))
-		return -EINVAL;
-	config_hex_text(octets, sizeof(octets), cid->fingerprint);
-	return 0;
-}
-
-/* What a file does not have: taken out of the tree, and the fingerprints kept in order. */
-static json_t *take_fingerprints(json_t *tree)
-{
-	json_t *fingerprints = json_array(), *cid;
-	size_t i;
-
-	json_array_foreach(json_object_get(tree, "cid_configs"), i, cid) {
-		json_t *key = json_object_get(cid, "key");
-
-		json_array_append_new(fingerprints, key ? json_incref(key) : json_null());
-		json_object_del(cid, "key");
-		json_object_del(cid, "algorithm");
-	}
-	return fingerprints;
-}
-
-int config_from_json(const json_t *json, struct config **config)
-{
-	json_t *tree = json_deep_copy(json), *fingerprints = take_fingerprints(tree);
-	struct config_findings findings = {};
-	int error = config_from_tree(tree, NULL, config, &findings);
-
-	for (uint32_t i = 0; !error && i < (*config)->n_cids; i++)
-		error = restore_fingerprint(&(*config)->cids[i],
-					    json_string_value(json_array_get(fingerprints, i)));
-	if (error) {
-		config_free(*config);
-		*config = NULL;
-	}
-	config_findings_free(&findings);
-	json_decref(fingerprints);
-	json_decref(tree);
-	return error;
 }

@@ -86,6 +86,13 @@ const struct config_cid *config_find_cid(const struct config *config, uint32_t p
 	return NULL;
 }
 
+void config_find_cids(const struct config *config, uint32_t pool,
+		      const struct config_cid *found[LB_CONFIG_IDS])
+{
+	for (uint32_t id = 0; id < LB_CONFIG_IDS; id++)
+		found[id] = config_find_cid(config, pool, id);
+}
+
 bool config_same_meaning(const struct config_cid *a, const struct config_cid *b)
 {
 	return a->server_id_length == b->server_id_length && a->nonce_length == b->nonce_length &&

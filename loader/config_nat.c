@@ -4,15 +4,15 @@
  * is follows from where it comes from. Pure.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "config_internal.h"
+#include "index.h"
 
 struct checker {
 	const struct config *config;
 	struct config_findings *findings;
-	json_t *answers; /* the VIP that a place belongs to, by address and port */
+	struct index answers; /* the VIP that a place belongs to, by address and port */
 	bool modes_known; /* no mode has a finding */
 	bool no_memory;
 };
@@ -37,17 +37,12 @@ static bool has_place(const struct config_vip *vip)
 static int64_t other_vip(struct checker *checker, const struct config_server *server, uint32_t vip)
 {
 	uint16_t port = server->port ? server->port : checker->config->vips[vip].port;
-	char address[INET6_ADDRSTRLEN], place[sizeof(address) + 8];
-	const json_t *first;
+	uint64_t first = vip;
+	int found = index_note(&checker->answers, port, server->address.octets,
+			       server->address.family == AF_INET ? 4 : 16, &first);
 
-	snprintf(place, sizeof(place), "%s %u", config_address_text(&server->address, address),
-		 port);
-	first = json_object_get(checker->answers, place);
-	if (first)
-		return json_integer_value(first) == vip ? -1 : json_integer_value(first);
-	if (json_object_set_new_nocheck(checker->answers, place, json_integer(vip)))
-		checker->no_memory = true;
-	return -1;
+	checker->no_memory |= found < 0;
+	return found == 1 && first != vip ? (int64_t)first : -1;
 }
 
 /* One finding a server: what else is wrong with it mostly follows from the first. */
@@ -95,14 +90,11 @@ int config_check_nat(const struct config *config, struct config_findings *findin
 {
 	struct checker checker = { .config = config,
 				   .findings = findings,
-				   .answers = json_object(),
 				   .modes_known = modes_known(findings) };
 
-	if (!checker.answers)
-		return -ENOMEM;
 	for (uint32_t pool = 0; pool < config->n_pools; pool++)
 		for (uint32_t i = 0; i < config->pools[pool].n_servers; i++)
 			check_server(&checker, pool, i);
-	json_decref(checker.answers);
+	index_free(&checker.answers);
 	return checker.no_memory ? -ENOMEM : 0;
 }

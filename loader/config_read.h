@@ -18,8 +18,8 @@ struct field {
 	const char *key;
 	bool required;
 	/* base: the struct that the field is a part of */
-	void (*read)(struct reader *reader, const json_t *value, const struct field *field,
-		     void *base);
+	void (*read)(struct reader *reader, const struct config_node *value,
+		     const struct field *field, void *base);
 	size_t offset, size;
 	const void *about; /* what read needs to know: struct range, words, list or keys */
 };
@@ -42,11 +42,11 @@ struct list {
 };
 
 /* One mapping: fields ends with key NULL. */
-void config_read_keys(struct reader *reader, const json_t *value, const struct field *fields,
-		      void *base);
+void config_read_keys(struct reader *reader, const struct config_node *value,
+		      const struct field *fields, void *base);
 
-typedef void config_reader(struct reader *reader, const json_t *value, const struct field *field,
-			   void *base);
+typedef void config_reader(struct reader *reader, const struct config_node *value,
+			   const struct field *field, void *base);
 config_reader config_read_section; /* about: the fields of a mapping in the same struct */
 config_reader config_read_list; /* about: struct list */
 config_reader config_read_number; /* about: struct range */

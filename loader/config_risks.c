@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config_internal.h"
+#include "index.h"
 
 #define ROWS_A_SERVER 100
 /* A random connection ID that is routable goes to one server for no reason: more often is too often. */
@@ -22,11 +23,10 @@ static bool is_active_for(const struct config_cid *cid, uint32_t pool)
 	return cid->state == CONFIG_ACTIVE && is_for(cid, pool);
 }
 
-static bool has_active_id(const struct config *config, uint32_t pool,
-			  const struct config_server *server)
+static bool has_active_id(const struct config_cid *const *cids, const struct config_server *server)
 {
 	for (uint32_t i = 0; i < server->n_ids; i++)
-		if (config_find_cid(config, pool, server->ids[i].config)->state == CONFIG_ACTIVE)
+		if (cids[server->ids[i].config]->state == CONFIG_ACTIVE)
 			return true;
 	return false;
 }
@@ -35,9 +35,11 @@ static void warn_servers_of(const struct config *config, uint32_t pool,
 			    struct config_findings *findings)
 {
 	const struct config_pool *in = &config->pools[pool];
+	const struct config_cid *cids[LB_CONFIG_IDS];
 
+	config_find_cids(config, pool, cids);
 	for (uint32_t k = 0; k < in->n_servers; k++)
-		if (!has_active_id(config, pool, &in->servers[k]))
+		if (!has_active_id(cids, &in->servers[k]))
 			config_warn(findings, PATH_AT("pools[%u].servers[%u].server_ids", pool, k),
 				    "%s has no id in an active config: its connections "
 				    "are lost when their address changes",
@@ -168,26 +170,43 @@ static void warn_short_nonces(const struct config *config, struct config_finding
 	}
 }
 
-/* Counts the pool's server ids of configs with (or without) a key that are in `seen`, or puts them. */
-static uint32_t match_ids(const struct config *config, uint32_t pool, bool keyed, json_t *seen,
-			  char *first)
+/* Notes the pool's server ids in clear, each once. */
+static void note_clear_ids(const struct config *config, uint32_t pool, struct index *clear)
 {
-	char hex[2 * LB_SERVER_ID_MAX + 1];
-	uint32_t shared = 0;
+	const struct config_cid *cids[LB_CONFIG_IDS];
 
+	config_find_cids(config, pool, cids);
 	for (uint32_t k = 0; k < config->pools[pool].n_servers; k++) {
 		const struct config_server *server = &config->pools[pool].servers[k];
 
 		for (uint32_t i = 0; i < server->n_ids; i++) {
 			const struct config_server_id *id = &server->ids[i];
+			uint64_t number = 0;
 
-			if (config_find_cid(config, pool, id->config)->keyed != keyed)
-				continue;
-			config_hex_text(id->id, id->length, hex);
-			if (!keyed)
-				json_object_set_new(seen, hex, json_true());
-			else if (json_object_get(seen, hex) && !shared++)
-				strcpy(first, hex);
+			if (!cids[id->config]->keyed)
+				index_note(clear, 0, id->id, id->length, &number);
+		}
+	}
+}
+
+/* Counts those of configs with a key that are among them. */
+static uint32_t count_shared_ids(const struct config *config, uint32_t pool,
+				 const struct index *clear, const struct config_server_id **first)
+{
+	const struct config_cid *cids[LB_CONFIG_IDS];
+	uint32_t shared = 0;
+
+	config_find_cids(config, pool, cids);
+	for (uint32_t k = 0; k < config->pools[pool].n_servers; k++) {
+		const struct config_server *server = &config->pools[pool].servers[k];
+
+		for (uint32_t i = 0; i < server->n_ids; i++) {
+			const struct config_server_id *id = &server->ids[i];
+			uint64_t number;
+
+			if (cids[id->config]->keyed &&
+			    index_find(clear, 0, id->id, id->length, &number) && !shared++)
+				*first = id;
 		}
 	}
 	return shared;
@@ -196,21 +215,23 @@ static uint32_t match_ids(const struct config *config, uint32_t pool, bool keyed
 /* Known pairs of clear and enciphered server id weaken the four passes (draft section 9.7). */
 static void warn_shared_ids(const struct config *config, struct config_findings *findings)
 {
-	char first[2 * LB_SERVER_ID_MAX + 1];
+	const struct config_server_id *first;
+	char hex[2 * LB_SERVER_ID_MAX + 1];
 
 	for (uint32_t i = 0; i < config->n_pools; i++) {
-		json_t *clear = json_object();
+		struct index clear = {};
 		uint32_t shared;
 
-		match_ids(config, i, false, clear, first);
-		shared = match_ids(config, i, true, clear, first);
+		note_clear_ids(config, i, &clear);
+		shared = count_shared_ids(config, i, &clear, &first);
 		if (shared)
 			config_warn(
 				findings, PATH_AT("pools[%u]", i),
 				"%u server id%s (%s) both encrypted and in clear: who reads the "
 				"clear ones learns about the encrypted ones",
-				shared, shared == 1 ? " is" : "s are", first);
-		json_decref(clear);
+				shared, shared == 1 ? " is" : "s are",
+				config_hex_text(first->id, first->length, hex));
+		index_free(&clear);
 	}
 }
 

@@ -254,7 +254,8 @@ static const struct field file_fields[] = {
 	END,
 };
 
-int config_read(const json_t *tree, struct config *config, struct config_findings *findings)
+int config_read(const struct config_node *tree, struct config *config,
+		struct config_findings *findings)
 {
 	struct reader reader = { .config = config, .findings = findings };
 

@@ -5,49 +5,51 @@
 #include <errno.h>
 
 #include "config_internal.h"
+#include "index.h"
 
 /* RFC 9000 section 14 and RFC 8200 section 5: without these no connection comes about. */
 #define LEAST_IPV4 (1200 + 28)
 #define LEAST_IPV6 1280
 
-/* The VIPs by their addresses, each with the first it belongs to. NULL: no memory. */
-static json_t *vip_addresses(const struct config *config)
+static size_t octets_of(const struct config_address *address)
 {
-	json_t *addresses = json_object();
+	return address->family == AF_INET ? 4 : sizeof(address->octets);
+}
 
-	for (uint32_t i = 0; addresses && i < config->n_vips; i++) {
+/* The VIPs by their addresses, each with the first it belongs to. 0 or -ENOMEM. */
+static int note_vips(const struct config *config, struct index *vips)
+{
+	for (uint32_t i = 0; i < config->n_vips; i++) {
 		const struct config_address *address = &config->vips[i].address;
-		char text[INET6_ADDRSTRLEN];
+		uint64_t vip = i;
 
 		if (address->family &&
-		    !json_object_get(addresses, config_address_text(address, text)) &&
-		    json_object_set_new_nocheck(addresses, text, json_integer(i))) {
-			json_decref(addresses);
-			addresses = NULL;
-		}
+		    index_note(vips, 0, address->octets, octets_of(address), &vip) < 0)
+			return -ENOMEM;
 	}
-	return addresses;
+	return 0;
 }
 
 /* What is sent to such an address comes back, as often as its TTL lets it. */
-static void check_loop(const struct config *config, const json_t *vips, uint32_t pool, uint32_t i,
-		       struct config_findings *findings)
+static void check_loop(const struct config *config, const struct index *vips, uint32_t pool,
+		       uint32_t i, struct config_findings *findings)
 {
 	const struct config_address *address = &config->pools[pool].servers[i].address;
-	const char *path = PATH_AT("pools[%u].servers[%u].address", pool, i);
 	char text[INET6_ADDRSTRLEN];
-	const json_t *vip = json_object_get(vips, config_address_text(address, text));
+	uint64_t vip;
 
 	if (!address->family)
 		return;
-	if (vip)
-		config_error(findings, path,
-			     "%s is the address of vips[%u]: a server needs one of its own", text,
-			     (uint32_t)json_integer_value(vip));
+	if (index_find(vips, 0, address->octets, octets_of(address), &vip))
+		config_error(findings, PATH_AT("pools[%u].servers[%u].address", pool, i),
+			     "%s is the address of vips[%u]: a server needs one of its own",
+			     config_address_text(address, text), (uint32_t)vip);
 	else if (config_address_equal(address, &config->source_v4) ||
 		 config_address_equal(address, &config->source_v6))
-		config_error(findings, path, "%s is the balancer's own: forwarding.source_v%u",
-			     text, address->family == AF_INET ? 4 : 6);
+		config_error(findings, PATH_AT("pools[%u].servers[%u].address", pool, i),
+			     "%s is the balancer's own: forwarding.source_v%u",
+			     config_address_text(address, text),
+			     address->family == AF_INET ? 4 : 6);
 }
 
 static uint32_t outer_length(const struct config_server *server)
@@ -110,20 +112,19 @@ static void check_client_mtu(const struct config *config, struct config_findings
 
 int config_check_ways(const struct config *config, struct config_findings *findings)
 {
-	json_t *vips = vip_addresses(config);
+	struct index vips = {};
+	int err = note_vips(config, &vips);
 
-	if (!vips)
-		return -ENOMEM;
 	check_client_mtu(config, findings);
-	for (uint32_t pool = 0; pool < config->n_pools; pool++) {
+	for (uint32_t pool = 0; !err && pool < config->n_pools; pool++) {
 		uint32_t inner = inner_length(config, pool);
 
 		for (uint32_t i = 0; i < config->pools[pool].n_servers; i++) {
-			check_loop(config, vips, pool, i, findings);
+			check_loop(config, &vips, pool, i, findings);
 			if (config->server_mtu)
 				check_size(config, inner, pool, i, findings);
 		}
 	}
-	json_decref(vips);
-	return 0;
+	index_free(&vips);
+	return err;
 }

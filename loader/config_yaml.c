@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * YAML text into a tree of JSON values. Knows YAML, and nothing of what the keys mean.
+ * YAML text into a tree. Knows YAML, and nothing of what the keys mean.
  *
  * libyaml's events rather than a schema library: that one stops at its first error, and a file has
  * to be judged whole. What makes YAML surprising is refused: anchors, tags, several documents.
@@ -13,12 +13,17 @@
 
 #define DEPTH_MAX 16
 #define NODES_MAX (4u << 20)
+/* No mapping of a configuration has a tenth of it, and each key is held against all before it. */
+#define KEYS_MAX   128
+#define KNOWN_KEYS 64u
 
 struct source {
 	yaml_parser_t parser;
 	struct config_findings *findings;
+	struct config_tree *tree;
 	struct config_path path;
 	uint32_t nodes, depth;
+	const char *known[KNOWN_KEYS]; /* keys that came before, which come again and again */
 };
 
 static int fail(struct source *source, yaml_mark_t mark, const char *text)
@@ -56,10 +61,23 @@ static int next_event(struct source *source, yaml_event_t *event)
 	return fail_syntax(source);
 }
 
-static int parse_value(struct source *source, const yaml_event_t *event, json_t **value);
+static int parse_value(struct source *source, const yaml_event_t *event,
+		       struct config_node **value);
+
+/* The tree's copy of a key: of the few that there are, one of each for the most part. */
+static const char *keep_key(struct source *source, const yaml_event_t *event)
+{
+	const char *text = (const char *)event->data.scalar.value;
+	size_t length = event->data.scalar.length;
+	const char **known = &source->known[(length * 7 + (uint8_t)text[0]) % KNOWN_KEYS];
+
+	if (!*known || strcmp(*known, text))
+		*known = config_tree_text(source->tree, text, length);
+	return *known;
+}
 
 /* Reads "key:" into *key, NULL at the end of the mapping. */
-static int next_key(struct source *source, char **key, yaml_mark_t *mark)
+static int next_key(struct source *source, const char **key, yaml_mark_t *mark)
 {
 	yaml_event_t event;
 	int error;
@@ -74,7 +92,7 @@ static int next_key(struct source *source, char **key, yaml_mark_t *mark)
 			error = fail(source, *mark, "anchors and tags are not used here");
 		else if (strlen((char *)event.data.scalar.value) != event.data.scalar.length)
 			error = fail(source, *mark, "a key with a NUL octet");
-		else if (!(*key = strdup((char *)event.data.scalar.value)))
+		else if (!(*key = keep_key(source, &event)))
 			error = -ENOMEM;
 	} else if (event.type != YAML_MAPPING_END_EVENT) {
 		error = fail(source, *mark, "a key must be a single word");
@@ -83,52 +101,73 @@ static int next_key(struct source *source, char **key, yaml_mark_t *mark)
 	return error;
 }
 
-static int parse_member(struct source *source, json_t *object, const char *key, yaml_mark_t mark)
+/* Appends a member or an element. */
+static struct config_node *append(struct config_node *to, struct config_node *last,
+				  struct config_node *node)
+{
+	if (last)
+		last->next = node;
+	else
+		to->first = node;
+	to->n++;
+	return node;
+}
+
+static int parse_next(struct source *source, struct config_node **value)
+{
+	yaml_event_t event;
+	int error = next_event(source, &event);
+
+	if (error)
+		return error;
+	error = parse_value(source, &event, value);
+	yaml_event_delete(&event);
+	return error;
+}
+
+static int parse_member(struct source *source, struct config_node *mapping,
+			struct config_node **last, const char *key, yaml_mark_t mark)
 {
 	size_t before = config_path_key(&source->path, key);
-	json_t *value = NULL;
-	yaml_event_t event;
-	int error;
+	struct config_node *value;
+	int error = parse_next(source, &value);
 
-	error = next_event(source, &event);
 	if (error)
 		return error;
-	error = parse_value(source, &event, &value);
-	yaml_event_delete(&event);
-	if (error)
-		return error;
-	if (json_object_get(object, key)) {
-		config_error(source->findings, source->path.text, "given twice, again in line %zu",
-			     mark.line + 1);
-		json_decref(value);
-	} else if (json_object_set_new_nocheck(object, key, value)) {
-		return -ENOMEM;
+	if (config_node_member(mapping, key)) {
+		config_error(source->findings, PATH(&source->path),
+			     "given twice, again in line %zu", mark.line + 1);
+	} else if (mapping->n == KEYS_MAX) {
+		return fail(source, mark, "too many keys: not a configuration");
+	} else {
+		value->key = key;
+		*last = append(mapping, *last, value);
 	}
 	config_path_cut(&source->path, before);
 	return 0;
 }
 
-static int parse_mapping(struct source *source, json_t *object)
+static int parse_mapping(struct source *source, struct config_node *mapping)
 {
+	struct config_node *last = NULL;
 	yaml_mark_t mark;
-	char *key;
+	const char *key;
 	int error;
 
 	for (;;) {
 		error = next_key(source, &key, &mark);
 		if (error || !key)
 			return error;
-		error = parse_member(source, object, key, mark);
-		free(key);
+		error = parse_member(source, mapping, &last, key, mark);
 		if (error)
 			return error;
 	}
 }
 
-static int parse_list(struct source *source, json_t *array)
+static int parse_list(struct source *source, struct config_node *list)
 {
+	struct config_node *last = NULL, *value;
 	yaml_event_t event;
-	json_t *value;
 	size_t before;
 	int error;
 
@@ -140,20 +179,18 @@ static int parse_list(struct source *source, json_t *array)
 			yaml_event_delete(&event);
 			return 0;
 		}
-		before = config_path_index(&source->path, json_array_size(array));
-		value = NULL;
+		before = config_path_index(&source->path, list->n);
 		error = parse_value(source, &event, &value);
 		yaml_event_delete(&event);
 		if (error)
 			return error;
 		config_path_cut(&source->path, before);
-		if (json_array_append_new(array, value))
-			return -ENOMEM;
+		last = append(list, last, value);
 	}
 }
 
 /* Plain text stays text: an unquoted server id 1e3 is no number. Nothing, ~ and null are nothing. */
-static int parse_scalar(struct source *source, const yaml_event_t *event, json_t **value)
+static int parse_scalar(struct source *source, const yaml_event_t *event, struct config_node *value)
 {
 	const char *text = (const char *)event->data.scalar.value;
 	size_t length = event->data.scalar.length;
@@ -166,13 +203,14 @@ static int parse_scalar(struct source *source, const yaml_event_t *event, json_t
 		return fail(source, event->start_mark, "a value with a NUL octet");
 	if (event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
 	    (!length || !strcmp(text, "~") || !strcmp(text, "null")))
-		*value = json_null();
-	else
-		*value = json_stringn_nocheck(text, length);
-	return *value ? 0 : -ENOMEM;
+		return 0;
+	value->kind = CONFIG_TEXT;
+	value->text = config_tree_text(source->tree, text, length);
+	return value->text ? 0 : -ENOMEM;
 }
 
-static int parse_collection(struct source *source, const yaml_event_t *event, json_t **value)
+static int parse_collection(struct source *source, const yaml_event_t *event,
+			    struct config_node *value)
 {
 	bool mapping = event->type == YAML_MAPPING_START_EVENT;
 	const void *anchor = mapping ? event->data.mapping_start.anchor :
@@ -186,29 +224,26 @@ static int parse_collection(struct source *source, const yaml_event_t *event, js
 		return fail(source, event->start_mark, "tags are not used here");
 	if (source->depth == DEPTH_MAX)
 		return fail(source, event->start_mark, "nested too deeply");
-	*value = mapping ? json_object() : json_array();
-	if (!*value)
-		return -ENOMEM;
+	value->kind = mapping ? CONFIG_MAPPING : CONFIG_LIST;
 	source->depth++;
-	error = mapping ? parse_mapping(source, *value) : parse_list(source, *value);
+	error = mapping ? parse_mapping(source, value) : parse_list(source, value);
 	source->depth--;
-	if (error) {
-		json_decref(*value);
-		*value = NULL;
-	}
 	return error;
 }
 
-static int parse_value(struct source *source, const yaml_event_t *event, json_t **value)
+static int parse_value(struct source *source, const yaml_event_t *event, struct config_node **value)
 {
 	if (++source->nodes > NODES_MAX)
 		return fail(source, event->start_mark, "too many values: not a configuration");
+	*value = config_tree_node(source->tree);
+	if (!*value)
+		return -ENOMEM;
 	switch (event->type) {
 	case YAML_SCALAR_EVENT:
-		return parse_scalar(source, event, value);
+		return parse_scalar(source, event, *value);
 	case YAML_SEQUENCE_START_EVENT:
 	case YAML_MAPPING_START_EVENT:
-		return parse_collection(source, event, value);
+		return parse_collection(source, event, *value);
 	default:
 		return fail(source, event->start_mark, "aliases are not used here: write it out");
 	}
@@ -232,9 +267,8 @@ static int next_document(struct source *source, bool *found)
 	return 0;
 }
 
-static int parse_stream(struct source *source, json_t **tree)
+static int parse_stream(struct source *source)
 {
-	yaml_event_t event;
 	bool found;
 	int error;
 
@@ -245,11 +279,7 @@ static int parse_stream(struct source *source, json_t **tree)
 		config_error(source->findings, "", "there is nothing in it");
 		return -EINVAL;
 	}
-	error = next_event(source, &event);
-	if (error)
-		return error;
-	error = parse_value(source, &event, tree);
-	yaml_event_delete(&event);
+	error = parse_next(source, &source->tree->root);
 	if (error)
 		return error;
 	error = next_document(source, &found);
@@ -258,14 +288,13 @@ static int parse_stream(struct source *source, json_t **tree)
 	return error;
 }
 
-int config_yaml_parse(const char *text, size_t length, json_t **tree,
+int config_yaml_parse(const char *text, size_t length, struct config_tree *tree,
 		      struct config_findings *findings)
 {
-	struct source source = { .findings = findings };
+	struct source source = { .findings = findings, .tree = tree };
 	const char *nul = memchr(text, 0, length);
 	int error;
 
-	*tree = NULL;
 	if (nul) {
 		config_error(findings, "", "not text: octet %zu is NUL", (size_t)(nul - text) + 1);
 		return -EINVAL;
@@ -274,11 +303,7 @@ int config_yaml_parse(const char *text, size_t length, json_t **tree,
 		return -ENOMEM;
 	yaml_parser_set_encoding(&source.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&source.parser, (const unsigned char *)text, length);
-	error = parse_stream(&source, tree);
+	error = parse_stream(&source);
 	yaml_parser_delete(&source.parser);
-	if (error) {
-		json_decref(*tree);
-		*tree = NULL;
-	}
 	return error;
 }

@@ -45,7 +45,7 @@ static void fill(struct tables *tables, const struct plan *plan)
 }
 
 static int build(const struct map_set *set, struct tables *tables, const struct config *config,
-		 const json_t *numbers)
+		 const struct plan_numbers *numbers)
 {
 	struct plan *plan = NULL;
 	struct plan_hop *hops;
@@ -73,13 +73,13 @@ int detour_fill(const struct map_set *set, struct tables *tables)
 {
 	struct config *config = NULL;
 	struct reason ignored = {};
-	json_t *numbers = NULL;
+	struct plan_numbers *numbers = NULL;
 	uint32_t generation;
 	int error = sync_read(set, &config, &numbers, &generation, &ignored);
 
 	if (!error && config && generation == tables->view.number)
 		error = build(set, tables, config, numbers);
-	json_decref(numbers);
+	plan_numbers_free(numbers);
 	config_free(config);
 	return error;
 }

@@ -31,12 +31,11 @@ const struct config_server *flow_names_server(const struct flow_names *names,
 
 const char *flow_names_vip(const struct flow_names *names, const struct lb_flow_key *key)
 {
-	const char *name;
-	json_t *number;
+	const struct view *view = names->view;
 
-	json_object_foreach(json_object_get(names->view->numbers, "vips"), name, number)
-		if (json_integer_value(number) == VIP(key))
-			return name;
+	for (uint32_t i = 0; i < view->config->n_vips; i++)
+		if (view->numbers->vips[i] == VIP(key))
+			return view->config->vips[i].name;
 	return "?";
 }
 
@@ -62,6 +61,14 @@ static bool knows_server(const struct view *view, const char *wanted)
 	return false;
 }
 
+static bool knows_vip(const struct view *view, const char *wanted)
+{
+	for (uint32_t i = 0; i < view->config->n_vips; i++)
+		if (!strcmp(wanted, view->config->vips[i].name))
+			return true;
+	return false;
+}
+
 static bool read_address(const char *text, struct config_address *address)
 {
 	int families[] = { AF_INET, AF_INET6 };
@@ -83,7 +90,7 @@ int flow_names_init(struct flow_names *names, const struct view *view, const str
 	*names = (struct flow_names){ .view = view, .wish = wish };
 	if (wish->server && !knows_server(view, wish->server))
 		wrong = wish->server;
-	if (wish->vip && !json_object_get(json_object_get(view->numbers, "vips"), wish->vip))
+	if (wish->vip && !knows_vip(view, wish->vip))
 		wrong = wish->vip;
 	if (wish->client && !read_address(wish->client, &names->client))
 		wrong = wish->client;

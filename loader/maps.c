@@ -144,6 +144,21 @@ int map_set_size_object(struct bpf_object *object, const struct plan_sizes *size
 	return 0;
 }
 
+int map_set_make_mappable(struct bpf_object *object)
+{
+	static const char *const large[] = { LB_MAP_SID, LB_MAP_ROW, LB_MAP_SERVER,
+					     LB_MAP_ADDRESS };
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof(large) / sizeof(large[0]); i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(object, large[i]);
+
+		if (map)
+			err = bpf_map__set_map_flags(map, bpf_map__map_flags(map) | BPF_F_MMAPABLE);
+	}
+	return err;
+}
+
 static uint32_t entries(int fd)
 {
 	struct bpf_map_info info = {};

@@ -110,6 +110,8 @@ static int settle_maps(const struct object_request *request, struct bpf_object *
 {
 	int error = map_set_size_object(object, request->sizes);
 
+	if (!error && !request->ifindex)
+		error = map_set_make_mappable(object);
 	if (error)
 		return request_reason(request, REASON_UNKNOWN, "map-create", -error, reason);
 	if (request->share)

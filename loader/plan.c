@@ -65,7 +65,7 @@ const struct config_server *plan_server(const struct config *config, uint32_t po
 	return NULL;
 }
 
-static uint32_t count_servers(const struct config *config)
+uint32_t plan_count_servers(const struct config *config)
 {
 	uint32_t n = 0;
 
@@ -76,17 +76,18 @@ static uint32_t count_servers(const struct config *config)
 
 static uint32_t count_ids(const struct config *config)
 {
-	uint32_t n_ids = 0, n_servers = count_servers(config);
+	uint32_t n_ids = 0;
 
-	for (uint32_t i = 0; i < n_servers; i++)
-		n_ids += plan_server(config, i, NULL)->n_ids;
+	for (uint32_t pool = 0; pool < config->n_pools; pool++)
+		for (uint32_t i = 0; i < config->pools[pool].n_servers; i++)
+			n_ids += config->pools[pool].servers[i].n_ids;
 	return n_ids;
 }
 
 struct plan_sizes plan_floor(const struct config *config)
 {
 	const struct config_limits needs = {
-		.servers = count_servers(config),
+		.servers = plan_count_servers(config),
 		.server_ids = count_ids(config),
 		.vips = config->n_vips,
 		.pools = config->n_pools,
@@ -225,24 +226,48 @@ static int build_addresses(struct plan *plan, char *problem, size_t size)
 	return err ? table_full(problem, size, "servers") : 0;
 }
 
+static void server_id_key(const struct plan *plan, uint32_t pool, const struct config_server_id *id,
+			  uint32_t *key)
+{
+	memset(key, 0, LB_KEY_WORDS * sizeof(*key));
+	memcpy(key, id->id, id->length);
+	key[4] = LB_SID_KEY(plan->pool_number[pool], id->config);
+}
+
+static void expect_server_ids(const struct plan *plan, uint32_t pool, uint32_t i)
+{
+	const struct config_pool *in = &plan->config->pools[pool];
+	uint32_t key[LB_KEY_WORDS];
+
+	for (uint32_t j = 0; i < in->n_servers && j < in->servers[i].n_ids; j++) {
+		server_id_key(plan, pool, &in->servers[i].ids[j], key);
+		table_expect(plan->sid_table, plan->sizes.sid_buckets, key);
+	}
+}
+
+static int add_server_ids(struct plan *plan, uint32_t pool, uint32_t i, uint32_t number)
+{
+	const struct config_server *server = &plan->config->pools[pool].servers[i];
+	uint32_t key[LB_KEY_WORDS];
+	int err = 0;
+
+	for (uint32_t j = 0; !err && j < server->n_ids; j++) {
+		server_id_key(plan, pool, &server->ids[j], key);
+		err = table_insert(plan->sid_table, plan->sizes.sid_buckets, key, number);
+	}
+	return err;
+}
+
 static int build_server_ids(struct plan *plan, char *problem, size_t size)
 {
-	for (uint32_t i = 0; i < plan->n_servers; i++) {
-		uint32_t pool = 0;
-		const struct config_server *server = plan_server(plan->config, i, &pool);
+	uint32_t position = 0;
 
-		for (uint32_t j = 0; j < server->n_ids; j++) {
-			uint32_t key[LB_KEY_WORDS] = {};
-			int err;
-
-			memcpy(key, server->ids[j].id, server->ids[j].length);
-			key[4] = LB_SID_KEY(plan->pool_number[pool], server->ids[j].config);
-			err = table_insert(plan->sid_table, plan->sizes.sid_buckets, key,
-					   plan->server_number[i]);
-			if (err)
+	for (uint32_t pool = 0; pool < plan->config->n_pools; pool++)
+		for (uint32_t i = 0; i < plan->config->pools[pool].n_servers; i++, position++) {
+			expect_server_ids(plan, pool, i + 1);
+			if (add_server_ids(plan, pool, i, plan->server_number[position]))
 				return table_full(problem, size, "server_ids");
 		}
-	}
 	return 0;
 }
 
@@ -394,7 +419,7 @@ static int allocate(struct plan *plan)
 }
 
 int plan_build(const struct config *config, const struct plan_sizes *sizes,
-	       const struct plan_hop *hops, const json_t *before, struct plan **result,
+	       const struct plan_hop *hops, const struct plan_numbers *before, struct plan **result,
 	       char *problem, size_t problem_size)
 {
 	struct plan *plan = calloc(1, sizeof(*plan));
@@ -405,7 +430,7 @@ int plan_build(const struct config *config, const struct plan_sizes *sizes,
 		return -ENOMEM;
 	plan->config = config;
 	plan->sizes = *sizes;
-	plan->n_servers = count_servers(config);
+	plan->n_servers = plan_count_servers(config);
 	err = check_room(config, sizes, plan->n_servers, problem, problem_size);
 	if (!err)
 		err = allocate(plan);

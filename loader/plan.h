@@ -5,7 +5,6 @@
 #ifndef SHUNT_PLAN_H
 #define SHUNT_PLAN_H
 
-#include <jansson.h>
 #include <stdint.h>
 
 #include "config.h"
@@ -40,7 +39,10 @@ struct plan_hop {
 };
 
 /* Numbers given to names: kept from one apply to the next, so that counters keep their meaning. */
-struct plan_numbers;
+struct plan_numbers {
+	const struct config *config; /* that has the names; not owned */
+	uint32_t *servers, *vips, *pools; /* by position, as in struct plan */
+};
 
 struct plan {
 	const struct config *config; /* not owned */
@@ -68,18 +70,21 @@ const struct config_server *plan_server(const struct config *config, uint32_t po
 					uint32_t *pool);
 
 /*
- * hops: one a server, by position; NULL: none is resolved. before: {"servers": {"pool/name": n},
- * "vips": {"name": n}, "pools": {"name": n}} from the running state, or NULL. 0, -ENOMEM, or -ENOSPC with what in
- * `problem` (needs, has, which limit).
+ * hops: one a server, by position; NULL: none is resolved. before: of the running state, or NULL.
+ * 0, -ENOMEM, or -ENOSPC with what in `problem` (needs, has, which limit).
  */
 int plan_build(const struct config *config, const struct plan_sizes *sizes,
-	       const struct plan_hop *hops, const json_t *before, struct plan **plan, char *problem,
-	       size_t problem_size);
+	       const struct plan_hop *hops, const struct plan_numbers *before, struct plan **plan,
+	       char *problem, size_t problem_size);
 void plan_free(struct plan *plan);
-/* The numbers as `before` takes them. New reference. */
-json_t *plan_numbers_json(const struct plan *plan);
-/* A pool's number by those, 0 if it has none. */
-uint32_t plan_pool_number(const struct config *config, const json_t *numbers, uint32_t pool);
+uint32_t plan_count_servers(const struct config *config);
+
+/* plan_numbers.c: room for the numbers of a config, all 0. NULL: no memory. */
+struct plan_numbers *plan_numbers_new(const struct config *config);
+void plan_numbers_free(struct plan_numbers *numbers);
+/* The number that a config's pool has by its name, 0 if it has none. */
+uint32_t plan_pool_number(const struct config *config, const struct plan_numbers *numbers,
+			  uint32_t pool);
 
 /* plan_cids.c. What the data path needs to decode a config's CIDs; key is all zero for a clear one. Wipe it. */
 void plan_cid(const struct config_cid *cid, struct lb_cid_config *entry, struct lb_cid_key *key);
@@ -87,12 +92,14 @@ void plan_cid(const struct config_cid *cid, struct lb_cid_config *entry, struct 
 /* plan_cids.c: the tag of an encrypted config in a pool, by position, with the key that the plan holds. */
 uint32_t plan_cid_tag(const struct plan *plan, const struct config_cid *cid, uint32_t pool);
 
-/* plan_numbers.c: before: as plan_numbers_json() gave them, or NULL. 0 or -ENOMEM. */
-int plan_number_all(struct plan *plan, const json_t *before);
+/* plan_numbers.c: before may be NULL. 0 or -ENOMEM. */
+int plan_number_all(struct plan *plan, const struct plan_numbers *before);
 /* plan_cids.c: the configs of all pools, once numbers are given. */
 void plan_build_cids(struct plan *plan);
 
-/* cuckoo filling (table.c): 0, or -ENOSPC when the key finds no place. */
+/* cuckoo filling (table.c): a key that is going to be put in has the cache fetch where it may go. */
+void table_expect(const struct lb_bucket *table, uint32_t buckets, const uint32_t *key);
+/* 0, or -ENOSPC when the key finds no place. */
 int table_insert(struct lb_bucket *table, uint32_t buckets, const uint32_t *key, uint32_t value);
 
 /*

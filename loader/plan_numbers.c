@@ -3,10 +3,10 @@
  * The numbers of a plan's servers, VIPs and pools, which stay the same from one file to the next.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "config_match.h"
 #include "plan.h"
 
 /*
@@ -14,30 +14,31 @@
  * not handed from one server to another while there is room.
  */
 struct numbering {
-	const json_t *before;
 	bool *taken, *had; /* by number */
 	uint32_t highest, next;
 };
 
-static uint32_t old_number(const struct numbering *numbering, const json_t *value)
-{
-	json_int_t number = json_integer_value(value);
+/* Things of one kind: `before` has had n numbers, and found says where each thing is among them. */
+struct past {
+	const uint32_t *before, *found;
+	uint32_t n;
+};
 
-	return number > 0 && number <= numbering->highest ? (uint32_t)number : 0;
+static uint32_t old_number(const struct numbering *numbering, uint32_t number)
+{
+	return number <= numbering->highest ? number : 0;
 }
 
 static void keep_numbers(struct numbering *numbering, uint32_t *numbers, uint32_t n,
-			 char *const *names)
+			 const struct past *past)
 {
-	const char *name;
-	json_t *value;
+	for (uint32_t i = 0; i < past->n; i++)
+		numbering->had[old_number(numbering, past->before[i])] = true;
+	for (uint32_t i = 0; past->before && i < n; i++) {
+		uint32_t number = 0;
 
-	json_object_foreach((json_t *)numbering->before, name, value)
-		numbering->had[old_number(numbering, value)] = true;
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t number =
-			old_number(numbering, json_object_get(numbering->before, names[i]));
-
+		if (past->found[i] != CONFIG_NOWHERE)
+			number = old_number(numbering, past->before[past->found[i]]);
 		if (number && !numbering->taken[number]) {
 			numbers[i] = number;
 			numbering->taken[number] = true;
@@ -57,15 +58,13 @@ static uint32_t free_number(struct numbering *numbering)
 	return 0;
 }
 
-static int assign_numbers(uint32_t *numbers, uint32_t n, char *const *names, const json_t *before,
-			  uint32_t highest)
+static int assign_numbers(uint32_t *numbers, uint32_t n, const struct past *past, uint32_t highest)
 {
-	struct numbering numbering = { before, calloc(highest + 1, 1), calloc(highest + 1, 1),
-				       highest, 0 };
+	struct numbering numbering = { calloc(highest + 1, 1), calloc(highest + 1, 1), highest, 0 };
 	int err = numbering.taken && numbering.had ? 0 : -ENOMEM;
 
 	if (!err)
-		keep_numbers(&numbering, numbers, n, names);
+		keep_numbers(&numbering, numbers, n, past);
 	for (uint32_t i = 0; !err && i < n; i++) {
 		if (numbers[i])
 			continue;
@@ -77,63 +76,17 @@ static int assign_numbers(uint32_t *numbers, uint32_t n, char *const *names, con
 	return err;
 }
 
-static void free_names(char **names, uint32_t n)
+uint32_t plan_pool_number(const struct config *config, const struct plan_numbers *numbers,
+			  uint32_t pool)
 {
-	for (uint32_t i = 0; names && i < n; i++)
-		free(names[i]);
-	free(names);
-}
+	const struct config *of = numbers ? numbers->config : NULL;
 
-/* "pool/server": unique over the file. */
-static char **server_names(const struct config *config, uint32_t n)
-{
-	char **names = calloc(n + 1, sizeof(*names));
-
-	for (uint32_t i = 0; names && i < n; i++) {
-		uint32_t pool = 0;
-		const struct config_server *server = plan_server(config, i, &pool);
-
-		if (asprintf(&names[i], "%s/%s", config->pools[pool].name, server->name) < 0) {
-			names[i] = NULL;
-			free_names(names, n);
-			return NULL;
-		}
-	}
-	return names;
-}
-
-static char **vip_names(const struct config *config)
-{
-	char **names = calloc(config->n_vips + 1, sizeof(*names));
-
-	for (uint32_t i = 0; names && i < config->n_vips; i++) {
-		names[i] = strdup(config->vips[i].name);
-		if (!names[i]) {
-			free_names(names, config->n_vips);
-			return NULL;
-		}
-	}
-	return names;
-}
-
-static char **pool_names(const struct config *config)
-{
-	char **names = calloc(config->n_pools + 1, sizeof(*names));
-
-	for (uint32_t i = 0; names && i < config->n_pools; i++) {
-		names[i] = strdup(config->pools[i].name);
-		if (!names[i]) {
-			free_names(names, config->n_pools);
-			return NULL;
-		}
-	}
-	return names;
-}
-
-uint32_t plan_pool_number(const struct config *config, const json_t *numbers, uint32_t pool)
-{
-	return (uint32_t)json_integer_value(
-		json_object_get(json_object_get(numbers, "pools"), config->pools[pool].name));
+	if (of == config && of)
+		return numbers->pools[pool];
+	for (uint32_t i = 0; of && i < of->n_pools; i++)
+		if (!strcmp(of->pools[i].name, config->pools[pool].name))
+			return numbers->pools[i];
+	return 0;
 }
 
 /* Maps made for more pools may hold fewer of this file's rows; check_room() saw that all find a place. */
@@ -144,40 +97,55 @@ static uint32_t highest_pool(const struct plan *plan)
 	return by_rows < plan->sizes.pools ? by_rows : plan->sizes.pools;
 }
 
-int plan_number_all(struct plan *plan, const json_t *before)
+int plan_number_all(struct plan *plan, const struct plan_numbers *before)
 {
-	char **servers = server_names(plan->config, plan->n_servers);
-	char **vips = vip_names(plan->config), **pools = pool_names(plan->config);
-	int err = -ENOMEM;
+	const struct config *config = plan->config, *old = before ? before->config : NULL;
+	struct config_match match;
+	int err = config_match(config, old, &match);
 
-	if (servers && vips && pools)
-		err = assign_numbers(plan->server_number, plan->n_servers, servers,
-				     json_object_get(before, "servers"), plan->sizes.servers - 1);
-	if (!err)
-		err = assign_numbers(plan->vip_number, plan->config->n_vips, vips,
-				     json_object_get(before, "vips"), plan->sizes.vips);
-	if (!err)
-		err = assign_numbers(plan->pool_number, plan->config->n_pools, pools,
-				     json_object_get(before, "pools"), highest_pool(plan));
-	free_names(pools, plan->config->n_pools);
-	free_names(vips, plan->config->n_vips);
-	free_names(servers, plan->n_servers);
+	if (!err) {
+		const struct past servers = { before ? before->servers : NULL, match.servers,
+					      old ? plan_count_servers(old) : 0 };
+		const struct past vips = { before ? before->vips : NULL, match.vips,
+					   old ? old->n_vips : 0 };
+		const struct past pools = { before ? before->pools : NULL, match.pools,
+					    old ? old->n_pools : 0 };
+
+		err = assign_numbers(plan->server_number, plan->n_servers, &servers,
+				     plan->sizes.servers - 1);
+		if (!err)
+			err = assign_numbers(plan->vip_number, config->n_vips, &vips,
+					     plan->sizes.vips);
+		if (!err)
+			err = assign_numbers(plan->pool_number, config->n_pools, &pools,
+					     highest_pool(plan));
+	}
+	config_match_free(&match);
 	return err;
 }
 
-json_t *plan_numbers_json(const struct plan *plan)
+struct plan_numbers *plan_numbers_new(const struct config *config)
 {
-	json_t *servers = json_object(), *vips = json_object(), *pools = json_object();
-	char **names = server_names(plan->config, plan->n_servers);
+	struct plan_numbers *numbers = calloc(1, sizeof(*numbers));
 
-	for (uint32_t i = 0; names && i < plan->n_servers; i++)
-		json_object_set_new(servers, names[i], json_integer(plan->server_number[i]));
-	free_names(names, plan->n_servers);
-	for (uint32_t i = 0; i < plan->config->n_vips; i++)
-		json_object_set_new(vips, plan->config->vips[i].name,
-				    json_integer(plan->vip_number[i]));
-	for (uint32_t i = 0; i < plan->config->n_pools; i++)
-		json_object_set_new(pools, plan->config->pools[i].name,
-				    json_integer(plan->pool_number[i]));
-	return json_pack("{s:o, s:o, s:o}", "servers", servers, "vips", vips, "pools", pools);
+	if (!numbers)
+		return NULL;
+	numbers->config = config;
+	numbers->servers = calloc(plan_count_servers(config) + 1, sizeof(*numbers->servers));
+	numbers->vips = calloc(config->n_vips + 1, sizeof(*numbers->vips));
+	numbers->pools = calloc(config->n_pools + 1, sizeof(*numbers->pools));
+	if (numbers->servers && numbers->vips && numbers->pools)
+		return numbers;
+	plan_numbers_free(numbers);
+	return NULL;
+}
+
+void plan_numbers_free(struct plan_numbers *numbers)
+{
+	if (!numbers)
+		return;
+	free(numbers->servers);
+	free(numbers->vips);
+	free(numbers->pools);
+	free(numbers);
 }

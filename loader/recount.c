@@ -8,32 +8,54 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config_match.h"
 #include "flow_table.h"
 
-static bool is_held(const json_t *before, json_int_t number)
-{
-	const char *name;
-	json_t *value;
+/* Things of one kind: the numbers they had, those they get, and where each was before. */
+struct kind {
+	uint32_t n_before, n_now;
+	const uint32_t *before, *now, *found;
+};
 
-	json_object_foreach((json_t *)before, name, value)
-		if (json_integer_value(value) == number)
-			return true;
-	return false;
+static struct kind servers_of(const struct plan_numbers *before, const struct plan *plan,
+			      const struct config_match *match)
+{
+	struct kind kind = { 0, plan->n_servers, NULL, plan->server_number, match->servers };
+
+	if (before) {
+		kind.n_before = plan_count_servers(before->config);
+		kind.before = before->servers;
+	}
+	return kind;
+}
+
+static struct kind vips_of(const struct plan_numbers *before, const struct plan *plan,
+			   const struct config_match *match)
+{
+	struct kind kind = { 0, plan->config->n_vips, NULL, plan->vip_number, match->vips };
+
+	if (before) {
+		kind.n_before = before->config->n_vips;
+		kind.before = before->vips;
+	}
+	return kind;
 }
 
 /*
  * A number that a new name got starts counting at zero. held: the numbers that another name has until
  * the turn, which can only be cleared after it; or those that nobody has, which are cleared before.
  */
-static void clear_new_counters(int fd, bool percpu, const json_t *before, json_t *now, bool held)
+static void clear_new_counters(int fd, bool percpu, const struct kind *kind, uint32_t highest,
+			       bool held)
 {
-	const char *name;
-	json_t *number;
+	bool *is_held = calloc(highest + 1, sizeof(*is_held));
 
-	json_object_foreach(now, name, number)
-		if (!json_object_get(before, name) &&
-		    is_held(before, json_integer_value(number)) == held)
-			sync_zero_counts(fd, percpu, (uint32_t)json_integer_value(number));
+	for (uint32_t i = 0; is_held && i < kind->n_before; i++)
+		is_held[kind->before[i]] = true;
+	for (uint32_t i = 0; is_held && i < kind->n_now; i++)
+		if (kind->found[i] == CONFIG_NOWHERE && is_held[kind->now[i]] == held)
+			sync_zero_counts(fd, percpu, kind->now[i]);
+	free(is_held);
 }
 
 /* The config of this id that a pool, by name, has. */
@@ -55,9 +77,10 @@ static const struct config_cid *cid_of_pool(const struct config *config, uint32_
  * When this config was last used in any pool. A pool that is renamed is a new one to us, and its
  * connections go on.
  */
-static uint64_t last_seen(const struct map_set *set, const struct config *running,
-			  const json_t *numbers, const struct config_cid *cid)
+static uint64_t last_seen(const struct map_set *set, const struct plan_numbers *before,
+			  const struct config_cid *cid)
 {
+	const struct config *running = before ? before->config : NULL;
 	uint64_t last = 0, seen;
 
 	for (uint32_t i = 0; running && i < running->n_cids; i++) {
@@ -65,8 +88,7 @@ static uint64_t last_seen(const struct map_set *set, const struct config *runnin
 		    cid->pool != CONFIG_NO_POOL || !config_same_meaning(&running->cids[i], cid))
 			continue;
 		for (uint32_t pool = 0; pool < running->n_pools; pool++) {
-			uint32_t index =
-				LB_CID_INDEX(plan_pool_number(running, numbers, pool), cid->id);
+			uint32_t index = LB_CID_INDEX(before->pools[pool], cid->id);
 
 			if (!bpf_map_lookup_elem(set->cid_seen, &index, &seen) && seen > last)
 				last = seen;
@@ -76,12 +98,14 @@ static uint64_t last_seen(const struct map_set *set, const struct config *runnin
 }
 
 /* A config that is new in a pool, or means something else now, counts from zero. */
-static void clear_new_cids(const struct map_set *set, const struct config *running,
-			   const json_t *numbers, const struct plan *plan)
+static void clear_new_cids(const struct map_set *set, const struct plan_numbers *before,
+			   const struct plan *plan)
 {
+	const struct config *running = before ? before->config : NULL;
+
 	for (uint32_t i = 0; i < plan->config->n_cids; i++) {
 		const struct config_cid *cid = &plan->config->cids[i], *old;
-		uint64_t last = set->cid_seen < 0 ? 0 : last_seen(set, running, numbers, cid);
+		uint64_t last = set->cid_seen < 0 ? 0 : last_seen(set, before, cid);
 
 		for (uint32_t pool = 0; pool < plan->config->n_pools; pool++) {
 			uint32_t index = LB_CID_INDEX(plan->pool_number[pool], cid->id);
@@ -98,43 +122,61 @@ static void clear_new_cids(const struct map_set *set, const struct config *runni
 	}
 }
 
-static void clear_counters(const struct map_set *set, const json_t *before, json_t *now, bool held)
+static void clear_counters(const struct map_set *set, const struct plan_numbers *before,
+			   const struct plan *plan, const struct config_match *match, bool held)
 {
-	clear_new_counters(set->server_stats, set->percpu, json_object_get(before, "servers"),
-			   json_object_get(now, "servers"), held);
-	clear_new_counters(set->vip_stats, set->percpu, json_object_get(before, "vips"),
-			   json_object_get(now, "vips"), held);
+	const struct kind servers = servers_of(before, plan, match);
+	const struct kind vips = vips_of(before, plan, match);
+
+	clear_new_counters(set->server_stats, set->percpu, &servers, set->sizes.servers, held);
+	clear_new_counters(set->vip_stats, set->percpu, &vips, set->sizes.vips, held);
 }
 
 /* Flows of servers that have left, whose numbers may be others' by now. */
-static void forget_flows(const struct map_set *set, const json_t *before, json_t *now)
+static void forget_flows(const struct map_set *set, const struct kind *servers)
 {
-	bool *gone = calloc(set->sizes.servers, sizeof(*gone)), any = false;
-	const char *name;
-	json_t *number;
+	bool *gone = calloc(set->sizes.servers + 1, sizeof(*gone)), any = false;
 
-	json_object_foreach((json_t *)before, name, number) {
-		json_int_t old = json_integer_value(number);
-
-		if (!gone || old <= 0 || old >= set->sizes.servers ||
-		    json_equal(number, json_object_get(now, name)))
-			continue;
-		gone[old] = any = true;
-	}
+	for (uint32_t i = 0; gone && i < servers->n_before; i++)
+		gone[servers->before[i]] = true;
+	for (uint32_t i = 0; gone && servers->before && i < servers->n_now; i++)
+		if (servers->found[i] != CONFIG_NOWHERE &&
+		    servers->before[servers->found[i]] == servers->now[i])
+			gone[servers->now[i]] = false;
+	for (uint32_t i = 0; gone && i < servers->n_before; i++)
+		any |= gone[servers->before[i]];
 	if (any)
 		flow_table_forget_servers(set, gone);
 	free(gone);
 }
 
-void recount_before(const struct map_set *set, const json_t *before, json_t *now)
+static int match_before(const struct plan_numbers *before, const struct plan *plan,
+			struct config_match *match)
 {
-	clear_counters(set, before, now, false);
+	return config_match(plan->config, before ? before->config : NULL, match);
 }
 
-void recount_after(const struct map_set *set, const struct config *running, const json_t *before,
-		   const struct plan *plan, json_t *now)
+void recount_before(const struct map_set *set, const struct plan_numbers *before,
+		    const struct plan *plan)
 {
-	clear_counters(set, before, now, true);
-	forget_flows(set, json_object_get(before, "servers"), json_object_get(now, "servers"));
-	clear_new_cids(set, running, before, plan);
+	struct config_match match;
+
+	if (!match_before(before, plan, &match))
+		clear_counters(set, before, plan, &match, false);
+	config_match_free(&match);
+}
+
+void recount_after(const struct map_set *set, const struct plan_numbers *before,
+		   const struct plan *plan)
+{
+	struct config_match match;
+
+	if (!match_before(before, plan, &match)) {
+		const struct kind servers = servers_of(before, plan, &match);
+
+		clear_counters(set, before, plan, &match, true);
+		forget_flows(set, &servers);
+	}
+	config_match_free(&match);
+	clear_new_cids(set, before, plan);
 }

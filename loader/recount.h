@@ -8,10 +8,11 @@
 
 #include "sync.h"
 
-/* before, now: numbers as plan_numbers_json() gives them. What nobody has is cleared before the turn. */
-void recount_before(const struct map_set *set, const json_t *before, json_t *now);
-/* And what somebody had until then is cleared after it. running: NULL if nothing ran. */
-void recount_after(const struct map_set *set, const struct config *running, const json_t *before,
-		   const struct plan *plan, json_t *now);
+/* before: what runs, NULL if nothing does. What nobody has is cleared before the turn. */
+void recount_before(const struct map_set *set, const struct plan_numbers *before,
+		    const struct plan *plan);
+/* And what somebody had until then is cleared after it. */
+void recount_after(const struct map_set *set, const struct plan_numbers *before,
+		   const struct plan *plan);
 
 #endif

@@ -25,8 +25,9 @@ static void add_pool(const struct map_set *set, uint32_t index, const struct lb_
 		*last = seen;
 }
 
-int rotation_use(const struct map_set *set, const struct config *config, const json_t *numbers,
-		 const struct config_cid *cid, bool kept, struct rotation_use *use)
+int rotation_use(const struct map_set *set, const struct config *config,
+		 const struct plan_numbers *numbers, const struct config_cid *cid, bool kept,
+		 struct rotation_use *use)
 {
 	uint32_t n = LB_CID_INDEX(set->sizes.pools + 1, 0);
 	struct lb_count *counts = calloc(n, sizeof(*counts));
@@ -73,8 +74,8 @@ static bool is_kept(const struct config *running, const struct config_cid *cid,
 
 /* 0, or -EBUSY with the reason: it routed a packet too short a time ago. */
 static int check_quiet(const struct map_set *set, const struct config *config,
-		       const json_t *numbers, const struct config_cid *cid, uint32_t min_quiet,
-		       bool kept, struct reason *reason)
+		       const struct plan_numbers *numbers, const struct config_cid *cid,
+		       uint32_t min_quiet, bool kept, struct reason *reason)
 {
 	const char *pool = pool_name(config, cid);
 	struct rotation_use use;
@@ -119,8 +120,9 @@ bool rotation_is_due(const struct config *running, const struct config *after)
 	return false;
 }
 
-int rotation_check(const struct map_set *set, const struct config *running, const json_t *numbers,
-		   const struct config *after, bool kept, struct reason *reason)
+int rotation_check(const struct map_set *set, const struct config *running,
+		   const struct plan_numbers *numbers, const struct config *after, bool kept,
+		   struct reason *reason)
 {
 	int err = 0;
 

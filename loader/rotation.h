@@ -23,8 +23,9 @@ struct rotation_use {
  * One config's use in one tier, over all pools it is for. numbers: see plan_build(). kept: the times of
  * the tier's interface are kept for its card, too; see seen.h. 0 or -errno.
  */
-int rotation_use(const struct map_set *set, const struct config *config, const json_t *numbers,
-		 const struct config_cid *cid, bool kept, struct rotation_use *use);
+int rotation_use(const struct map_set *set, const struct config *config,
+		 const struct plan_numbers *numbers, const struct config_cid *cid, bool kept,
+		 struct rotation_use *use);
 /* Whether there is anything to check: a config goes or changes, or an id is new. */
 bool rotation_is_due(const struct config *running, const struct config *after);
 /*
@@ -33,7 +34,8 @@ bool rotation_is_due(const struct config *running, const struct config *after);
  * not. So has an id that is new in `after`, for it may have been dropped by force. A card keeps no times:
  * those of the tier below it count, or else nothing may go that it ever routed by.
  */
-int rotation_check(const struct map_set *set, const struct config *running, const json_t *numbers,
-		   const struct config *after, bool kept, struct reason *reason);
+int rotation_check(const struct map_set *set, const struct config *running,
+		   const struct plan_numbers *numbers, const struct config *after, bool kept,
+		   struct reason *reason);
 
 #endif

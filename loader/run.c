@@ -19,6 +19,7 @@
 #include "balancer.h"
 #include "known.h"
 #include "log.h"
+#include "memory.h"
 #include "nexthop.h"
 #include "notify.h"
 #include "sweep.h"
@@ -186,6 +187,7 @@ static void update(struct service *service)
 	follow(service);
 	upkeep_update(&service->upkeep);
 	look(service);
+	memory_release();
 }
 
 /* The network has changed, which is no reason to undo what somebody else applied. */
@@ -336,6 +338,7 @@ static int start(struct service *service, int wait_ms, struct reason *reason)
 	error = upkeep_attach(&service->upkeep, START_MS, reason);
 	if (!error) {
 		look(service);
+		memory_release();
 		tell_ready(service);
 	}
 	return error;

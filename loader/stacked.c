@@ -16,7 +16,7 @@
 struct side {
 	const struct map_set *set;
 	struct config *config;
-	json_t *numbers;
+	struct plan_numbers *numbers;
 	uint32_t generation;
 	struct lb_generation tables;
 };
@@ -34,25 +34,8 @@ static int side_read(const struct map_set *set, struct side *side)
 
 static void side_free(struct side *side)
 {
-	json_decref(side->numbers);
+	plan_numbers_free(side->numbers);
 	config_free(side->config);
-}
-
-static bool same_file(const struct side *one, const struct side *other)
-{
-	json_t *a = config_to_json(one->config), *b = config_to_json(other->config);
-	bool same = json_equal(a, b);
-
-	json_decref(a);
-	json_decref(b);
-	return same;
-}
-
-/* By its name. 0: the other tier has no such pool. */
-static uint32_t number_by_name(const struct side *side, const char *name)
-{
-	return (uint32_t)json_integer_value(
-		json_object_get(json_object_get(side->numbers, "pools"), name));
 }
 
 /* Every config in every pool that it is for and that both tiers have. */
@@ -66,8 +49,8 @@ static int pair_cids(const struct side *card, const struct side *host, struct st
 		return -ENOMEM;
 	for (uint32_t i = 0; i < config->n_cids; i++)
 		for (uint32_t pool = 0; pool < config->n_pools; pool++) {
-			uint32_t here = number_by_name(card, config->pools[pool].name);
-			uint32_t there = number_by_name(host, config->pools[pool].name);
+			uint32_t here = plan_pool_number(config, card->numbers, pool);
+			uint32_t there = plan_pool_number(config, host->numbers, pool);
 
 			if (here && there &&
 			    (config->cids[i].pool == CONFIG_NO_POOL ||
@@ -137,7 +120,7 @@ int stacked_read(const struct map_set *card, const struct map_set *host, struct 
 		err = side_read(host, &below);
 	if (!err)
 		err = pair_cids(&above, &below, stacked);
-	if (!err && same_file(&above, &below))
+	if (!err && config_equal(above.config, below.config))
 		err = make_plan(&above, &below, stacked);
 	stacked->card_generation = above.generation;
 	stacked->host_generation = below.generation;

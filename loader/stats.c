@@ -60,16 +60,8 @@ static int read_flows(const struct map_set *maps, struct stats_tier *tier)
 	return err;
 }
 
-uint32_t stats_number(const json_t *numbers, const char *kind, const char *name, uint32_t n)
-{
-	json_int_t number =
-		json_integer_value(json_object_get(json_object_get(numbers, kind), name));
-
-	return number > 0 && number < n ? (uint32_t)number : 0;
-}
-
 static int read_servers(const struct map_set *maps, const struct config *config,
-			const json_t *numbers, struct stats_tier *tier)
+			const struct plan_numbers *numbers, struct stats_tier *tier)
 {
 	struct lb_count *counts = NULL;
 	int err = read_counts(maps->server_stats, maps->percpu, maps->sizes.servers, &counts);
@@ -86,15 +78,14 @@ static int read_servers(const struct map_set *maps, const struct config *config,
 
 		snprintf(item->name, sizeof(item->name), "%s/%s", config->pools[pool].name,
 			 server->name);
-		item->count =
-			counts[stats_number(numbers, "servers", item->name, maps->sizes.servers)];
+		item->count = counts[numbers->servers[i]];
 	}
 	free(counts);
 	return err;
 }
 
-static int read_vips(const struct map_set *maps, const struct config *config, const json_t *numbers,
-		     struct stats_tier *tier)
+static int read_vips(const struct map_set *maps, const struct config *config,
+		     const struct plan_numbers *numbers, struct stats_tier *tier)
 {
 	struct lb_count *counts = NULL;
 	uint32_t n = maps->sizes.vips + 1;
@@ -108,14 +99,14 @@ static int read_vips(const struct map_set *maps, const struct config *config, co
 		struct stats_item *item = &tier->vips[i];
 
 		snprintf(item->name, sizeof(item->name), "%s", config->vips[i].name);
-		item->count = counts[stats_number(numbers, "vips", item->name, n)];
+		item->count = counts[numbers->vips[i]];
 	}
 	free(counts);
 	return err;
 }
 
 /* A config that is for all pools counts in each of them. */
-static struct lb_count config_count(const struct config *config, const json_t *numbers,
+static struct lb_count config_count(const struct config *config, const struct plan_numbers *numbers,
 				    const struct config_cid *cid, const struct lb_count *counts)
 {
 	struct lb_count sum = {};
@@ -138,7 +129,7 @@ static void name_config(const struct config *config, const struct config_cid *ci
 }
 
 static int read_configs(const struct map_set *maps, const struct config *config,
-			const json_t *numbers, struct stats_tier *tier)
+			const struct plan_numbers *numbers, struct stats_tier *tier)
 {
 	struct lb_count *counts = NULL;
 	int err = read_counts(maps->cid_stats, maps->percpu, LB_CID_INDEX(maps->sizes.pools + 1, 0),
@@ -163,7 +154,7 @@ static int read_tier(const struct attachment *attachment, struct stats_tier *tie
 {
 	const struct map_set *maps = &attachment->maps;
 	struct config *config = NULL;
-	json_t *numbers = NULL;
+	struct plan_numbers *numbers = NULL;
 	int err;
 
 	memcpy(tier->interface, attachment->interface, sizeof(tier->interface));
@@ -185,7 +176,7 @@ static int read_tier(const struct attachment *attachment, struct stats_tier *tie
 		err = stats_read_conn_track(maps, tier) ?: stats_read_cache(maps, config, tier);
 	tier->known = conns_count(maps);
 	tier->known_room = maps->sizes.known_cids;
-	json_decref(numbers);
+	plan_numbers_free(numbers);
 	config_free(config);
 	return err ? reason_set(reason, REASON_UNKNOWN, "map-read", -err, "%s", tier->interface) :
 		     0;

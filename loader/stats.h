@@ -93,8 +93,6 @@ json_t *stats_json(const struct stats *stats);
 /* stats_flows.c: how full conn_track is, and as JSON, or null. */
 int stats_read_conn_track(const struct map_set *maps, struct stats_tier *tier);
 json_t *stats_conn_track_json(const struct stats_tier *tier);
-/* The number that the running state gave a name; 0: none, or not below n. */
-uint32_t stats_number(const json_t *numbers, const char *kind, const char *name, uint32_t n);
 /*
  * stats_cache.c: the caches of decoded connection IDs; which part of what they were asked for since `before`
  * (NULL: ever) they had, below 0: they were not asked; and as JSON, or null.
@@ -104,8 +102,8 @@ int stats_read_cache(const struct map_set *maps, const struct config *config,
 double stats_cache_share(const struct stats *before, const struct stats_tier *tier);
 json_t *stats_cache_json(const struct stats_tier *tier);
 /* stats_stack.c: the lists of the TC programs beside this tier, if they are there, and as JSON, or null. */
-int stats_read_stack(const struct map_set *maps, const struct config *config, const json_t *numbers,
-		     struct stats_tier *tier);
+int stats_read_stack(const struct map_set *maps, const struct config *config,
+		     const struct plan_numbers *numbers, struct stats_tier *tier);
 json_t *stats_stack_json(const struct stats_tier *tier);
 
 #endif

@@ -41,21 +41,19 @@ static void add_item(struct stats_tier *tier, enum lb_direction direction, const
 }
 
 static void add_vips(struct stats_tier *tier, enum lb_direction direction,
-		     const struct config *config, const json_t *numbers, uint32_t n,
+		     const struct config *config, const struct plan_numbers *numbers,
 		     const struct lb_stack_count *counts)
 {
 	add_item(tier, direction, "(no VIP)", &counts[LB_STACK_VIP(direction, 0)]);
 	for (uint32_t i = 0; i < config->n_vips; i++) {
-		const char *name = config->vips[i].name;
-		uint32_t number = stats_number(numbers, "vips", name, n);
-
-		add_item(tier, direction, name, &counts[LB_STACK_VIP(direction, number)]);
+		add_item(tier, direction, config->vips[i].name,
+			 &counts[LB_STACK_VIP(direction, numbers->vips[i])]);
 	}
 }
 
 /* Only those that answer through this host have something to count. */
-static void add_servers(struct stats_tier *tier, const struct config *config, const json_t *numbers,
-			uint32_t n, const struct lb_stack_count *counts)
+static void add_servers(struct stats_tier *tier, const struct config *config,
+			const struct plan_numbers *numbers, const struct lb_stack_count *counts)
 {
 	const struct config_server *server;
 	uint32_t pool = 0;
@@ -66,12 +64,12 @@ static void add_servers(struct stats_tier *tier, const struct config *config, co
 		if (server->mode != CONFIG_MODE_NAT)
 			continue;
 		snprintf(name, sizeof(name), "%s/%s", config->pools[pool].name, server->name);
-		add_item(tier, LB_EGRESS, name, &counts[stats_number(numbers, "servers", name, n)]);
+		add_item(tier, LB_EGRESS, name, &counts[numbers->servers[i]]);
 	}
 }
 
-int stats_read_stack(const struct map_set *maps, const struct config *config, const json_t *numbers,
-		     struct stats_tier *tier)
+int stats_read_stack(const struct map_set *maps, const struct config *config,
+		     const struct plan_numbers *numbers, struct stats_tier *tier)
 {
 	uint32_t servers = LB_STACK_VIP(LB_INGRESS, maps->sizes.vips + 1);
 	uint32_t n = map_set_entries(LB_MAP_STACK_STATS, &maps->sizes);
@@ -84,10 +82,10 @@ int stats_read_stack(const struct map_set *maps, const struct config *config, co
 		if (!tier->stack[i])
 			err = -ENOMEM;
 		else
-			add_vips(tier, i, config, numbers, maps->sizes.vips + 1, counts);
+			add_vips(tier, i, config, numbers, counts);
 	}
 	if (!err)
-		add_servers(tier, config, numbers, maps->sizes.servers, counts + servers);
+		add_servers(tier, config, numbers, counts + servers);
 	free(counts);
 	return err == -ENOENT ? 0 : err;
 }

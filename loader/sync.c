@@ -12,19 +12,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "batch.h"
+#include "applied.h"
+#include "half.h"
 #include "lb/cipher.h"
 #include "recount.h"
 #include "setting.h"
 #include "sync.h"
-
-/* One table of a plan: `n` values of `size` octets, at index half * stride of its map. */
-struct image {
-	const char *name;
-	int fd;
-	const void *values;
-	uint32_t n, size, stride;
-};
 
 #define N_IMAGES 8
 
@@ -40,7 +33,7 @@ static uint32_t used_rows(const struct plan *plan)
 }
 
 /* What there is to write: a card has no map for keys. Returns how many. */
-static int images(const struct map_set *set, const struct plan *plan, struct image *image)
+static int images(const struct map_set *set, const struct plan *plan, struct half_image *image)
 {
 	const struct plan_sizes *sizes = &set->sizes;
 
@@ -49,7 +42,7 @@ static int images(const struct map_set *set, const struct plan *plan, struct ima
 		name, fd, values, n, sizeof(*(values)), stride \
 	}
 #define IMAGE(name, fd, values, n) PART(name, fd, values, n, n)
-	const struct image all[N_IMAGES] = {
+	const struct half_image all[N_IMAGES] = {
 		IMAGE(LB_MAP_SERVER, set->server, plan->servers, sizes->servers),
 		PART(LB_MAP_ROW, set->row, plan->rows, used_rows(plan), sizes->rows),
 		IMAGE(LB_MAP_SID, set->sid, plan->sid_table, sizes->sid_buckets),
@@ -67,14 +60,6 @@ static int images(const struct map_set *set, const struct plan *plan, struct ima
 		if (all[i].fd >= 0)
 			image[n++] = all[i];
 	return n;
-}
-
-/* What was read or is to be written may be keys. */
-static void wipe(char *values, const struct image *image)
-{
-	if (values)
-		explicit_bzero(values, (size_t)image->n * image->size);
-	free(values);
 }
 
 static struct lb_generation describe(const struct map_set *set, const struct plan *plan,
@@ -96,75 +81,16 @@ static struct lb_generation describe(const struct map_set *set, const struct pla
 	};
 }
 
-/* What one half of the map holds. */
-static int read_half(const struct image *image, uint32_t half, char *values)
-{
-	return batch_read(image->fd, half * image->stride, image->n, image->size, values);
-}
-
-static int write_values(const struct image *image, const uint32_t *keys, const char *values,
-			uint32_t n)
-{
-	uint32_t done = n;
-
-	if (!n)
-		return 0;
-	if (!bpf_map_update_batch(image->fd, keys, values, &done, NULL) && done == n)
-		return 0;
-	for (uint32_t i = 0; i < n; i++)
-		if (bpf_map_update_elem(image->fd, &keys[i], values + (size_t)i * image->size,
-					BPF_ANY))
-			return -errno;
-	return 0;
-}
-
-/* Makes one half of the map equal to the image; touches only what differs. */
-static int write_half(const struct image *image, uint32_t half)
-{
-	char *held = calloc(image->n, image->size), *values = calloc(image->n, image->size);
-	uint32_t *keys = calloc(image->n, sizeof(*keys)), n = 0;
-	const char *wanted = image->values;
-	int err = held && values && keys ? read_half(image, half, held) : -ENOMEM;
-
-	for (uint32_t i = 0; !err && i < image->n; i++) {
-		const char *value = wanted + (size_t)i * image->size;
-
-		if (!memcmp(held + (size_t)i * image->size, value, image->size))
-			continue;
-		keys[n] = half * image->stride + i;
-		memcpy(values + (size_t)n++ * image->size, value, image->size);
-	}
-	if (!err)
-		err = write_values(image, keys, values, n);
-	free(keys);
-	wipe(values, image);
-	wipe(held, image);
-	return err;
-}
-
-/* 1: the half holds exactly this image. */
-static int same_half(const struct image *image, uint32_t half)
-{
-	char *held = calloc(image->n, image->size);
-	int err = held ? read_half(image, half, held) : -ENOMEM;
-
-	if (!err)
-		err = !memcmp(held, image->values, (size_t)image->n * image->size);
-	wipe(held, image);
-	return err;
-}
-
-static int write_text(const struct map_set *set, uint32_t half, const char *text)
+static int write_text(const struct map_set *set, uint32_t half, const struct pack *text)
 {
 	struct lb_text_key key = { .generation = half };
-	size_t length = strlen(text) + 1;
 	char piece[LB_TEXT_PIECE];
 
-	for (size_t at = 0; at < length; at += sizeof(piece), key.piece++) {
-		size_t part = length - at < sizeof(piece) ? length - at : sizeof(piece);
+	for (size_t at = 0; at < text->n; at += sizeof(piece), key.piece++) {
+		size_t part = text->n - at < sizeof(piece) ? text->n - at : sizeof(piece);
 
 		memset(piece, 0, sizeof(piece));
-		memcpy(piece, text + at, part);
+		memcpy(piece, text->octets + at, part);
 		if (bpf_map_update_elem(set->text, &key, piece, BPF_ANY))
 			return -errno;
 	}
@@ -174,26 +100,16 @@ static int write_text(const struct map_set *set, uint32_t half, const char *text
 	return 0;
 }
 
-static char *read_text(const struct map_set *set, uint32_t half)
+/* Whole pieces, so more than was written. */
+static int read_text(const struct map_set *set, uint32_t half, struct pack *text)
 {
 	struct lb_text_key key = { .generation = half };
-	char piece[LB_TEXT_PIECE], *text = NULL;
-	size_t length = 0;
+	char piece[LB_TEXT_PIECE];
 
-	while (!bpf_map_lookup_elem(set->text, &key, piece)) {
-		char *grown = realloc(text, length + sizeof(piece) + 1);
-
-		if (!grown) {
-			free(text);
-			return NULL;
-		}
-		text = grown;
-		memcpy(text + length, piece, sizeof(piece));
-		length += sizeof(piece);
-		text[length] = '\0';
-		key.piece++;
-	}
-	return text;
+	for (; !bpf_map_lookup_elem(set->text, &key, piece) && !text->error; key.piece++)
+		pack_octets(text, piece, sizeof(piece));
+	text->reads = true;
+	return text->error;
 }
 
 static int read_active(const struct map_set *set, struct lb_meta *meta,
@@ -223,13 +139,13 @@ int sync_tables(const struct map_set *set, struct lb_generation *tables)
 	return read_active(set, &meta, tables, &ignored);
 }
 
-int sync_read(const struct map_set *set, struct config **config, json_t **numbers,
+int sync_read(const struct map_set *set, struct config **config, struct plan_numbers **numbers,
 	      uint32_t *generation, struct reason *reason)
 {
+	struct plan_numbers *found = NULL;
 	struct lb_generation running;
+	struct pack text = {};
 	struct lb_meta meta;
-	json_t *document;
-	char *text;
 	int err = read_active(set, &meta, &running, reason);
 
 	*config = NULL;
@@ -238,38 +154,38 @@ int sync_read(const struct map_set *set, struct config **config, json_t **number
 		*numbers = NULL;
 	if (err || !running.number)
 		return err;
-	text = read_text(set, meta.active);
-	document = text ? json_loads(text, 0, NULL) : NULL;
-	free(text);
-	err = document ? config_from_json(json_object_get(document, "config"), config) : -EINVAL;
-	if (err)
-		reason_set(reason, REASON_ABI, "map-read", -err, "%s cannot be read", LB_MAP_TEXT);
-	else if (numbers)
-		*numbers = json_incref(json_object_get(document, "numbers"));
+	err = read_text(set, meta.active, &text);
+	if (!err)
+		err = applied_unpack(&text, &set->sizes, config, &found);
+	pack_free(&text);
 	*generation = running.number;
-	json_decref(document);
-	return err;
+	if (err)
+		return reason_set(reason, REASON_ABI, "map-read", -err, "%s cannot be read",
+				  LB_MAP_TEXT);
+	if (numbers)
+		*numbers = found;
+	else
+		plan_numbers_free(found);
+	return 0;
 }
 
-static char *make_text(const struct plan *plan)
+static bool holds_text(const struct map_set *set, uint32_t half, const struct pack *text)
 {
-	json_t *document = json_pack("{s:o, s:o}", "config", config_to_json(plan->config),
-				     "numbers", plan_numbers_json(plan));
-	char *text = document ? json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+	struct pack held = {};
+	bool same = !read_text(set, half, &held) && held.octets && held.n >= text->n &&
+		    held.n - text->n < LB_TEXT_PIECE && !memcmp(held.octets, text->octets, text->n);
 
-	json_decref(document);
-	return text;
+	pack_free(&held);
+	return same;
 }
 
-static bool holds_plan(const struct map_set *set, const struct image *image, int n, uint32_t half,
-		       const char *text)
+static bool holds_plan(const struct map_set *set, const struct half_image *image, int n,
+		       uint32_t half, const struct pack *text)
 {
-	char *held = read_text(set, half);
-	bool same = held && !strcmp(held, text);
+	bool same = holds_text(set, half, text);
 
-	free(held);
 	for (int i = 0; same && i < n; i++)
-		same = same_half(&image[i], half) == 1;
+		same = half_same(&image[i], half);
 	return same;
 }
 
@@ -321,10 +237,10 @@ static int add_egress(const struct map_set *set, const struct plan *plan)
 	return 0;
 }
 
-static bool uses_egress(const struct lb_server *servers, uint32_t n, uint32_t egress)
+static bool uses_egress(const struct array *servers, uint32_t n, uint32_t egress)
 {
 	for (uint32_t i = 0; i < n; i++)
-		if (servers[i].egress == egress)
+		if (((const struct lb_server *)array_at(servers, i))->egress == egress)
 			return true;
 	return false;
 }
@@ -332,23 +248,24 @@ static bool uses_egress(const struct lb_server *servers, uint32_t n, uint32_t eg
 /* And taken out when this half, the one packets read, sends none there, nor this plan any answer. */
 static void prune_egress(const struct map_set *set, const struct plan *plan, uint32_t half)
 {
-	const struct image image = {
+	const struct half_image image = {
 		LB_MAP_SERVER,	   set->server, NULL, set->sizes.servers, sizeof(struct lb_server),
 		set->sizes.servers
 	};
-	struct lb_server *servers = calloc(image.n, image.size);
+	struct array servers;
 	uint32_t key, next;
-	int err = !servers || set->egress < 0 || read_half(&image, half, (char *)servers);
+	int err;
 
-	if (!err)
-		err = bpf_map_get_next_key(set->egress, NULL, &next);
+	if (set->egress < 0 || half_open(&image, half, &servers))
+		return;
+	err = bpf_map_get_next_key(set->egress, NULL, &next);
 	while (!err) {
 		key = next;
 		err = bpf_map_get_next_key(set->egress, &key, &next);
-		if (!uses_egress(servers, image.n, key) && !is_client_egress(plan, key))
+		if (!uses_egress(&servers, image.n, key) && !is_client_egress(plan, key))
 			bpf_map_delete_elem(set->egress, &key);
 	}
-	free(servers);
+	array_close(&servers);
 }
 
 static int write_setting(const struct map_set *set, const struct plan *plan, uint32_t half,
@@ -366,8 +283,8 @@ static int write_setting(const struct map_set *set, const struct plan *plan, uin
 }
 
 static int write_generation(const struct map_set *set, const struct plan *plan,
-			    const struct image *image, int n, uint32_t half, uint32_t number,
-			    const char *text, struct reason *reason)
+			    const struct half_image *image, int n, uint32_t half, uint32_t number,
+			    const struct pack *text, struct reason *reason)
 {
 	struct lb_generation generation = describe(set, plan, half, number);
 	const char *what = LB_MAP_EGRESS;
@@ -375,7 +292,7 @@ static int write_generation(const struct map_set *set, const struct plan *plan,
 
 	for (int i = 0; !err && i < n; i++) {
 		what = image[i].name;
-		err = write_half(&image[i], half);
+		err = half_write(&image[i], half);
 	}
 	if (!err) {
 		what = LB_MAP_TEXT;
@@ -415,69 +332,68 @@ static int turn(const struct map_set *set, uint32_t half, struct reason *reason)
 /* Keys of the generation that was: nobody needs them, so nobody shall find them. */
 static void forget_keys(const struct map_set *set, const struct plan *plan, uint32_t half)
 {
-	struct image image = { LB_MAP_CID_KEY, set->cid_key,	    NULL,
-			       plan->n_cids,   sizeof(*plan->keys), plan->n_cids };
+	struct half_image image = { LB_MAP_CID_KEY, set->cid_key,	 NULL,
+				    plan->n_cids,   sizeof(*plan->keys), plan->n_cids };
 	void *zeros = calloc(image.n, image.size);
 
 	image.values = zeros;
 	if (zeros && set->cid_key >= 0)
-		write_half(&image, half);
+		half_write(&image, half);
 	free(zeros);
 }
 
-static int turn_to(const struct map_set *set, const struct plan *plan, const struct image *image,
-		   int n, const struct lb_meta *meta, const struct lb_generation *running,
-		   const char *text, struct reason *reason)
+static int turn_to(const struct map_set *set, const struct plan *plan,
+		   const struct plan_numbers *before, const struct half_image *image, int n,
+		   const struct lb_meta *meta, const struct lb_generation *running,
+		   const struct pack *text, struct reason *reason)
 {
-	uint32_t half = running->number ? !meta->active : 0, generation;
-	json_t *before = NULL, *now = plan_numbers_json(plan);
-	struct config *config = NULL;
-	struct reason ignored = {};
+	uint32_t half = running->number ? !meta->active : 0;
 	int err;
 
-	sync_read(set, &config, &before, &generation, &ignored);
-	recount_before(set, before, now);
+	/* What was never applied to has nothing to forget. */
+	if (running->number)
+		recount_before(set, before, plan);
 	err = write_generation(set, plan, image, n, half, running->number + 1, text, reason);
 	if (!err)
 		err = turn(set, half, reason);
-	if (!err) {
-		recount_after(set, config, before, plan, now);
+	if (!err && running->number) {
+		recount_after(set, before, plan);
 		forget_keys(set, plan, !half);
 	}
 	if (running->number || !err)
 		prune_egress(set, plan, err ? meta->active : half);
-	config_free(config);
-	json_decref(now);
-	json_decref(before);
 	return err;
 }
 
-int sync_apply(const struct map_set *set, const struct plan *plan, bool dry_run,
-	       uint32_t *generation, bool *changed, struct reason *reason)
+int sync_apply(const struct map_set *set, const struct plan *plan,
+	       const struct plan_numbers *before, bool dry_run, uint32_t *generation, bool *changed,
+	       struct reason *reason)
 {
-	struct image image[N_IMAGES];
+	struct half_image image[N_IMAGES];
 	struct lb_generation running;
+	struct pack text = {};
 	struct lb_meta meta;
-	char *text;
 	int n, err = read_active(set, &meta, &running, reason);
 
 	if (err)
 		return err;
-	text = make_text(plan);
-	if (!text)
-		return reason_set(reason, REASON_UNKNOWN, "plan", ENOMEM, NULL);
+	err = applied_pack(plan, &text);
+	if (err) {
+		pack_free(&text);
+		return reason_set(reason, REASON_UNKNOWN, "plan", -err, NULL);
+	}
 	n = images(set, plan, image);
 	*generation = running.number;
-	*changed = !running.number || !holds_plan(set, image, n, meta.active, text) ||
+	*changed = !running.number || !holds_plan(set, image, n, meta.active, &text) ||
 		   !holds_ingress_mtu(set, plan, meta.active);
 	if (*changed && !dry_run) {
-		err = turn_to(set, plan, image, n, &meta, &running, text, reason);
+		err = turn_to(set, plan, before, image, n, &meta, &running, &text, reason);
 		if (!err)
 			*generation = running.number + 1;
 	} else if (!dry_run && add_egress(set, plan)) {
 		/* A device that came back under its old index is in the plan, but not in the map. */
 		err = reason_set(reason, REASON_UNKNOWN, "map-write", errno, LB_MAP_EGRESS);
 	}
-	free(text);
+	pack_free(&text);
 	return err;
 }

@@ -27,6 +27,8 @@ struct map_set {
 uint32_t map_set_entries(const char *map, const struct plan_sizes *sizes);
 /* max_entries of every map of an open, not yet loaded object. 0 or -errno. */
 int map_set_size_object(struct bpf_object *object, const struct plan_sizes *sizes);
+/* So that an apply need not copy the large ones to compare them. Not for a card, whose maps have no flags. */
+int map_set_make_mappable(struct bpf_object *object);
 /* The maps of a loaded object (duplicated fds). */
 int map_set_from_object(struct map_set *set, const struct bpf_object *object,
 			struct reason *reason);
@@ -39,17 +41,22 @@ void map_set_close(struct map_set *set);
 
 /* Where the tables that packets use begin; number 0: nothing was applied. 0 or -errno. */
 int sync_tables(const struct map_set *set, struct lb_generation *tables);
-/* What runs: the applied configuration, NULL if none was. numbers: see plan_build(); may be NULL. */
-int sync_read(const struct map_set *set, struct config **config, json_t **numbers,
+/*
+ * What runs: the applied configuration, NULL if none was. numbers: its names' (plan_numbers_free(), and the
+ * config after them); may be NULL.
+ */
+int sync_read(const struct map_set *set, struct config **config, struct plan_numbers **numbers,
 	      uint32_t *generation, struct reason *reason);
 /*
- * Applies. On failure the packets still see what they saw before. *generation: the number packets
+ * Applies. before: as sync_read() gave it of this set, NULL if nothing runs there. On failure the packets
+ * still see what they saw before. *generation: the number packets
  * use now; *changed: whether it is a new one (nothing is written when the active half already holds
  * the plan). Writes only entries that differ from what the inactive half holds. dry_run: only
  * finds out whether anything would change.
  */
-int sync_apply(const struct map_set *set, const struct plan *plan, bool dry_run,
-	       uint32_t *generation, bool *changed, struct reason *reason);
+int sync_apply(const struct map_set *set, const struct plan *plan,
+	       const struct plan_numbers *before, bool dry_run, uint32_t *generation, bool *changed,
+	       struct reason *reason);
 
 /* Counters and times of maps whose place others take; the numbers must be the same in both. */
 void sync_carry(const struct map_set *from, const struct map_set *to);

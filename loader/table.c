@@ -22,6 +22,15 @@ static int put_in_bucket(struct lb_bucket *bucket, const struct lb_slot *entry)
 	return 0;
 }
 
+void table_expect(const struct lb_bucket *table, uint32_t buckets, const uint32_t *key)
+{
+	struct lb_table_key words = lb_table_key(key);
+	struct lb_buckets hash = lb_table_buckets(&words, buckets - 1);
+
+	__builtin_prefetch(&table[hash.first], 1);
+	__builtin_prefetch(&table[hash.second], 1);
+}
+
 int table_insert(struct lb_bucket *table, uint32_t buckets, const uint32_t *key, uint32_t value)
 {
 	struct lb_slot entry = { .value = value }, moved;

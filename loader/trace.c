@@ -92,7 +92,7 @@ static int fill_maps(struct trace *trace, const struct plan_hop *hops, struct re
 	if (err)
 		return reason_set(reason, err == -ENOSPC ? REASON_CAPACITY : REASON_UNKNOWN, "plan",
 				  -err, "%s", problem);
-	return sync_apply(&trace->maps, trace->plan, false, &generation, &changed, reason);
+	return sync_apply(&trace->maps, trace->plan, NULL, false, &generation, &changed, reason);
 }
 
 static int watch_open(struct watch *watch, int fd, uint32_t n)

@@ -374,8 +374,8 @@ int upkeep_change(struct upkeep *upkeep, struct config *config, struct reason *r
 /* What to compare with what runs. */
 struct comparison {
 	const char *path;
-	json_t *ours;
-	json_t *file; /* as it is now, NULL: not read yet, or it has errors */
+	const struct config *ours;
+	const struct config *file; /* as it is now, NULL: not read yet, or it has errors */
 	bool tell; /* the file was read, so what is not in it either is somebody else's */
 	bool strange; /* something runs that is not ours and has not been told about */
 	bool from_file; /* the file of now runs somewhere */
@@ -387,16 +387,13 @@ static void compare_one(struct upkeep_interface *site, const struct attachment *
 	uint32_t generation, *foreign = &site->foreign[attachment->tier];
 	struct config *config = NULL;
 	struct reason ignored = {}; /* apply_config() reads the same and tells */
-	json_t *running;
 
 	if (sync_read(&attachment->maps, &config, NULL, &generation, &ignored))
 		return;
-	running = config ? config_to_json(config) : NULL;
-	config_free(config);
 	site->compared[attachment->tier] = generation;
-	if (!running || json_equal(running, comparison->ours)) {
+	if (!config || config_equal(config, comparison->ours)) {
 		*foreign = 0;
-	} else if (comparison->file && json_equal(running, comparison->file)) {
+	} else if (comparison->file && config_equal(config, comparison->file)) {
 		*foreign = 0;
 		comparison->from_file = true;
 	} else if (*foreign != generation) {
@@ -409,7 +406,7 @@ static void compare_one(struct upkeep_interface *site, const struct attachment *
 			*foreign = generation;
 		}
 	}
-	json_decref(running);
+	config_free(config);
 }
 
 static void compare_all(struct upkeep *upkeep, struct comparison *comparison)
@@ -434,14 +431,14 @@ static void compare_all(struct upkeep *upkeep, struct comparison *comparison)
 void upkeep_compare(struct upkeep *upkeep, const char *path,
 		    struct config *(*load)(const char *path))
 {
-	struct comparison comparison = { .path = path, .ours = config_to_json(upkeep->config) };
+	struct comparison comparison = { .path = path, .ours = upkeep->config };
 	struct reason reason = {};
 	struct config *config;
 
 	compare_all(upkeep, &comparison);
 	if (comparison.strange) {
 		config = load(path);
-		comparison.file = config ? config_to_json(config) : NULL;
+		comparison.file = config;
 		comparison.tell = true;
 		compare_all(upkeep, &comparison);
 		if (!comparison.from_file)
@@ -452,8 +449,6 @@ void upkeep_compare(struct upkeep *upkeep, const char *path,
 			log_info("%s: took over the configuration that was applied meanwhile",
 				 path);
 	}
-	json_decref(comparison.ours);
-	json_decref(comparison.file);
 }
 
 bool upkeep_incomplete(const struct upkeep *upkeep)

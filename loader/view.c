@@ -17,24 +17,6 @@ uint32_t view_rows(const struct view *view)
 	return view->tables.row_mask + 1;
 }
 
-/* Servers have numbers 1 to sizes.servers - 1; 0 is a row of nobody. */
-static void read_numbers(struct view *view)
-{
-	const json_t *numbers = json_object_get(view->numbers, "servers");
-	char name[2 * CONFIG_NAME_MAX + 2];
-
-	for (uint32_t i = 0; i < view->n_servers; i++) {
-		uint32_t pool = 0;
-		const struct config_server *server = plan_server(view->config, i, &pool);
-		json_int_t number;
-
-		snprintf(name, sizeof(name), "%s/%s", view->config->pools[pool].name, server->name);
-		number = json_integer_value(json_object_get(numbers, name));
-		if (number > 0 && number < view->attachment->maps.sizes.servers)
-			view->number[i] = (uint32_t)number;
-	}
-}
-
 /* A server is in rows of its own pool only, so one count over all rows does for all pools. */
 static int read_tables(struct view *view)
 {
@@ -61,14 +43,13 @@ static int make_room(struct view *view)
 {
 	uint32_t most = view->attachment->maps.sizes.servers;
 
-	while (plan_server(view->config, view->n_servers, NULL))
-		view->n_servers++;
+	view->n_servers = plan_count_servers(view->config);
+	view->number = view->numbers->servers;
 	view->rows = calloc((size_t)view->config->n_pools * (view->tables.row_mask + 1),
 			    sizeof(*view->rows));
-	view->number = calloc(view->n_servers + 1, sizeof(*view->number));
 	view->shares = calloc(most, sizeof(*view->shares));
 	view->servers = calloc(most, sizeof(*view->servers));
-	return view->rows && view->number && view->shares && view->servers ? 0 : -ENOMEM;
+	return view->rows && view->shares && view->servers ? 0 : -ENOMEM;
 }
 
 int view_read(const struct attachment *attachment, struct view *view, struct reason *reason)
@@ -87,10 +68,8 @@ int view_read(const struct attachment *attachment, struct view *view, struct rea
 	    bpf_map_lookup_elem(maps->generation, &meta.active, &view->tables))
 		return reason_set(reason, REASON_UNKNOWN, "map-read", errno, LB_MAP_GENERATION);
 	err = make_room(view);
-	if (!err) {
-		read_numbers(view);
+	if (!err)
 		err = read_tables(view);
-	}
 	return err ? reason_set(reason, REASON_UNKNOWN, "map-read", -err, "%s",
 				attachment->interface) :
 		     0;
@@ -100,9 +79,8 @@ void view_free(struct view *view)
 {
 	free(view->servers);
 	free(view->shares);
-	free(view->number);
 	free(view->rows);
-	json_decref(view->numbers);
+	plan_numbers_free(view->numbers);
 	config_free(view->config);
 	memset(view, 0, sizeof(*view));
 }

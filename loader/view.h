@@ -12,12 +12,12 @@ struct view {
 	const struct attachment *attachment;
 	const struct attachment *card; /* of the same interface, above this host tier; NULL: none */
 	struct config *config;
-	json_t *numbers;
+	struct plan_numbers *numbers;
 	uint32_t generation;
 	struct lb_generation tables;
 	uint32_t *rows; /* of all pools, each with tables.row_mask + 1 of them */
 	uint32_t n_servers;
-	uint32_t *number; /* of each server, by position */
+	const uint32_t *number; /* of each server, by position */
 	uint32_t *shares; /* rows a server has, by number */
 	struct lb_server *servers; /* by number */
 };

@@ -2,7 +2,7 @@
 /*
  * Asks the kernel about links, routes and neighbours, and reads its answers.
  */
-#include "way.h"
+#include "way_internal.h"
 
 #include <errno.h>
 #include <linux/if_link.h>
@@ -54,9 +54,8 @@ static bool take_interruption(void *buffer, int length)
 	return interrupted;
 }
 
-/* One request and its whole answer. The socket is for requests only, so nothing else comes in. */
-static int way_ask(struct mnl_socket *nl, struct nlmsghdr *request, mnl_cb_t callback,
-		   void *context)
+/* The socket is for requests only, so nothing else comes in. */
+int way_ask(struct mnl_socket *nl, struct nlmsghdr *request, mnl_cb_t callback, void *context)
 {
 	static unsigned int sequence;
 	bool dump = request->nlmsg_flags & NLM_F_DUMP, interrupted = false;
@@ -81,19 +80,19 @@ static int way_ask(struct mnl_socket *nl, struct nlmsghdr *request, mnl_cb_t cal
 	return interrupted ? -EINTR : 0;
 }
 
-static size_t address_size(int family)
+size_t way_address_size(int family)
 {
 	return family == AF_INET ? 4 : 16;
 }
 
-static void address_read(struct config_address *address, int family, const struct nlattr *attr)
+void way_address_read(struct config_address *address, int family, const struct nlattr *attr)
 {
 	memset(address, 0, sizeof(*address));
 	if ((family != AF_INET && family != AF_INET6) ||
-	    mnl_attr_get_payload_len(attr) < address_size(family))
+	    mnl_attr_get_payload_len(attr) < way_address_size(family))
 		return;
 	address->family = family;
-	memcpy(address->octets, mnl_attr_get_payload(attr), address_size(family));
+	memcpy(address->octets, mnl_attr_get_payload(attr), way_address_size(family));
 }
 
 static int compare_links(const void *a, const void *b)
@@ -194,88 +193,6 @@ const struct way_link *way_link(const struct way_links *links, uint32_t index)
 	return bsearch(&key, links->list, links->n, sizeof(key), compare_links);
 }
 
-/* RTA_VIA: a gateway of another family than the route's. */
-static void via_read(struct config_address *address, const struct nlattr *attr)
-{
-	const struct rtvia *via = mnl_attr_get_payload(attr);
-	size_t size = address_size(via->rtvia_family);
-
-	if (mnl_attr_get_payload_len(attr) < sizeof(*via) + size)
-		return;
-	address->family = via->rtvia_family;
-	memcpy(address->octets, via->rtvia_addr, size);
-}
-
-static void metrics_read(const struct nlattr *metrics, struct way_route *route)
-{
-	const struct nlattr *attr;
-
-	mnl_attr_for_each_nested(attr, metrics) if (mnl_attr_get_type(attr) == RTAX_MTU)
-		route->mtu = mnl_attr_get_u32(attr);
-}
-
-static int route_seen(const struct nlmsghdr *message, void *context)
-{
-	const struct rtmsg *info = mnl_nlmsg_get_payload(message);
-	struct way_route *route = context;
-	const struct nlattr *attr;
-
-	if (message->nlmsg_type != RTM_NEWROUTE)
-		return MNL_CB_OK;
-	route->type = info->rtm_type;
-	mnl_attr_for_each(attr, message, sizeof(*info))
-	{
-		switch (mnl_attr_get_type(attr)) {
-		case RTA_OIF:
-			route->link = mnl_attr_get_u32(attr);
-			break;
-		case RTA_GATEWAY:
-			address_read(&route->gateway, info->rtm_family, attr);
-			break;
-		case RTA_VIA:
-			via_read(&route->gateway, attr);
-			break;
-		case RTA_METRICS:
-			metrics_read(attr, route);
-			break;
-		case RTA_PREFSRC:
-			address_read(&route->source, info->rtm_family, attr);
-			break;
-		}
-	}
-	/* The one answer to a request without NLM_F_ACK: nothing follows it. */
-	return MNL_CB_STOP;
-}
-
-static bool is_route_verdict(int error)
-{
-	return error == -ENETUNREACH || error == -EHOSTUNREACH || error == -EACCES ||
-	       error == -EINVAL;
-}
-
-int way_route(struct mnl_socket *nl, const struct config_address *address, struct way_route *route)
-{
-	size_t size = address_size(address->family);
-	char buffer[128] = {};
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-	struct rtmsg *info;
-	int error;
-
-	request->nlmsg_type = RTM_GETROUTE;
-	request->nlmsg_flags = NLM_F_REQUEST;
-	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
-	info->rtm_family = address->family;
-	info->rtm_dst_len = 8 * size;
-	mnl_attr_put(request, RTA_DST, size, address->octets);
-	*route = (struct way_route){};
-	error = way_ask(nl, request, route_seen, route);
-	if (is_route_verdict(error)) {
-		route->error = error;
-		return 0;
-	}
-	return error;
-}
-
 static int compare_neighbours(const void *a, const void *b)
 {
 	const struct way_neighbour *left = a, *right = b;
@@ -328,7 +245,7 @@ struct way_neighbour *way_neighbour_update(const struct way_neighbours *set,
 	mnl_attr_for_each(attr, message, sizeof(*info))
 	{
 		if (mnl_attr_get_type(attr) == NDA_DST)
-			address_read(&address, info->ndm_family, attr);
+			way_address_read(&address, info->ndm_family, attr);
 		else if (mnl_attr_get_type(attr) == NDA_LLADDR)
 			mac = attr;
 	}
@@ -388,7 +305,7 @@ int way_neighbour_use(struct mnl_socket *nl, struct way_neighbour *neighbour)
 	info->ndm_family = neighbour->address.family;
 	info->ndm_ifindex = neighbour->link;
 	info->ndm_flags = NTF_USE;
-	mnl_attr_put(request, NDA_DST, address_size(neighbour->address.family),
+	mnl_attr_put(request, NDA_DST, way_address_size(neighbour->address.family),
 		     neighbour->address.octets);
 	neighbour->error = way_ask(nl, request, NULL, NULL);
 	return neighbour->error;
@@ -408,44 +325,36 @@ bool way_needs_neighbour(const struct way_survey *survey, const struct way_route
 	       (link->flags & IFF_UP) && (link->flags & IFF_RUNNING);
 }
 
-static uint32_t count_servers(const struct config *config)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < config->n_pools; i++)
-		n += config->pools[i].n_servers;
-	return n;
-}
-
 static int survey_routes(struct mnl_socket *nl, const struct config *config,
 			 struct way_survey *survey)
 {
 	struct way_neighbours *neighbours = &survey->neighbours;
-	const struct config_server *server;
-	int error;
+	const struct config_address **addresses = calloc(survey->n + 1, sizeof(*addresses));
+	uint32_t n = 0;
+	int error = -ENOMEM;
 
-	for (uint32_t i = 0; i < survey->n; i++) {
-		struct way_route *route = &survey->routes[i];
-
-		server = plan_server(config, i, NULL);
-		error = way_route(nl, &server->address, route);
-		if (error)
-			return error;
-		if (way_needs_neighbour(survey, route))
+	for (uint32_t pool = 0; addresses && pool < config->n_pools; pool++)
+		for (uint32_t i = 0; i < config->pools[pool].n_servers; i++)
+			addresses[n++] = &config->pools[pool].servers[i].address;
+	if (addresses)
+		error = way_routes(nl, addresses, n, survey->routes);
+	for (uint32_t i = 0; !error && i < n; i++)
+		if (way_needs_neighbour(survey, &survey->routes[i]))
 			neighbours->list[neighbours->n++] = (struct way_neighbour){
-				.link = route->link,
-				.address = *way_next_hop(route, &server->address),
+				.link = survey->routes[i].link,
+				.address = *way_next_hop(&survey->routes[i], addresses[i]),
 			};
-	}
-	way_neighbours_sort(neighbours);
-	return 0;
+	free(addresses);
+	if (!error)
+		way_neighbours_sort(neighbours);
+	return error;
 }
 
 int way_survey(struct mnl_socket *nl, const struct config *config, struct way_survey *survey)
 {
 	int error;
 
-	*survey = (struct way_survey){ .n = count_servers(config) };
+	*survey = (struct way_survey){ .n = plan_count_servers(config) };
 	survey->routes = calloc(survey->n + 1, sizeof(*survey->routes));
 	survey->neighbours.list = calloc(survey->n + 1, sizeof(*survey->neighbours.list));
 	error = survey->routes && survey->neighbours.list ? way_links(nl, &survey->links) : -ENOMEM;

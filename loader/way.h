@@ -61,8 +61,9 @@ const struct way_link *way_link(const struct way_links *links, uint32_t index);
 /* What an RTM_NEWLINK message describes. */
 void way_link_read(const struct nlmsghdr *message, struct way_link *link);
 
-/* A route that does not exist is no failure of the call: see route->error. */
-int way_route(struct mnl_socket *nl, const struct config_address *address, struct way_route *route);
+/* To n addresses. A route that does not exist is no failure of the call: see route->error. */
+int way_routes(struct mnl_socket *nl, const struct config_address *const *addresses, uint32_t n,
+	       struct way_route *routes);
 
 /* Sorts a list of n and drops what is there twice. */
 void way_neighbours_sort(struct way_neighbours *set);

@@ -87,7 +87,7 @@ static double map_octets(const struct bpf_map *map)
 }
 
 /* The driver's program and maps, as large as a file says that gives no limits. */
-static int load_default(struct desk *desk, uint32_t flows, double aim_memory, bool timed,
+static int load_default(struct desk *desk, uint32_t flows, double aim_load, double aim_memory,
 			struct reason *reason)
 {
 	const struct config_limits limits = { .servers = LB_DEFAULT_SERVERS,
@@ -95,18 +95,20 @@ static int load_default(struct desk *desk, uint32_t flows, double aim_memory, bo
 					      .vips = LB_DEFAULT_VIPS,
 					      .pools = LB_DEFAULT_POOLS,
 					      .known_cids = LB_DEFAULT_KNOWN_CIDS,
-					      .flows = flows };
+					      .flows = flows,
+					      .cached_cids = LB_DEFAULT_CACHED };
 	const struct plan_sizes sizes = plan_sizes(&limits, LB_DEFAULT_ROWS);
-	struct control_figure *memory, *load = NULL;
+	struct control_figure *memory, *load;
 	struct bpf_object *object;
 	struct bpf_map *map;
 	double octets = 0;
 	char text[80];
 	int program, error = 0;
 
-	if (timed)
-		load = add(desk, "the driver's program and maps, into the kernel", "ms", 150);
-	for (uint32_t i = 0; i < (timed ? desk->control->rounds : 1) && !error; i++) {
+	snprintf(text, sizeof(text), "the driver's program and maps, %u flows, into the kernel",
+		 flows);
+	load = add(desk, text, "ms", aim_load);
+	for (uint32_t i = 0; i < desk->control->rounds && !error; i++) {
 		struct object_request request = { .tier = TIER_DRIVER, .sizes = &sizes };
 		struct command_cost cost = { .wall = now_ms() };
 
@@ -114,8 +116,7 @@ static int load_default(struct desk *desk, uint32_t flows, double aim_memory, bo
 		if (error)
 			break;
 		cost.wall = now_ms() - cost.wall;
-		if (load)
-			keep_lowest(load, &cost);
+		keep_lowest(load, &cost);
 		octets = 0;
 		bpf_object__for_each_map(map, object)
 			octets += map_octets(map);
@@ -238,9 +239,9 @@ int control_measure(struct control *control, struct reason *reason)
 
 	snprintf(desk.file, sizeof(desk.file), "%s/shunt.yaml", desk.at.folder);
 	if (!error)
-		error = load_default(&desk, LB_DEFAULT_FLOWS, 160, true, reason);
+		error = load_default(&desk, LB_DEFAULT_FLOWS, 150, 160, reason);
 	if (!error)
-		error = load_default(&desk, 0, 16, false, reason);
+		error = load_default(&desk, 0, 0, 16, reason);
 	if (!error)
 		error = time_attach(&desk, reason);
 	for (size_t i = 0; i < sizeof(servers) / sizeof(servers[0]) && !error; i++)

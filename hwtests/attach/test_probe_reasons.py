@@ -106,6 +106,22 @@ def test_maps_that_another_version_filled(rig: Rig) -> None:
     assert re.search(r"map layout 2 \([0-9a-f]{8}\), not 1 \(", done.stdout)
 
 
+def test_an_applied_file_that_was_tampered_with(rig: Rig) -> None:
+    """What is kept with the maps has a sum: half of it is not taken for the whole."""
+    config = rig.config()
+    rig.attach("-c", config)
+    text = f"{PINS}/{IFACE}/driver/text_map"
+    element, = json.loads(rig.sh("bpftool", "-j", "map", "dump", "pinned", text))
+    octets = [int(octet, 16) for octet in element["value"]]
+    octets[40] ^= 1
+    rig.sh("bpftool", "map", "update", "pinned", text, "key", *element["key"], "value",
+           *map(str, octets))
+    for args in (["apply", "-c", config], ["show", "servers"]):
+        done = rig.loader(*args, "--json", check=False)
+        assert done.returncode == 5 and '"abi"' in done.stdout, args
+        assert "text_map cannot be read" in done.stdout
+
+
 @pytest.mark.parametrize(("under", "code"), [([], "verifier"),
                                              (["setarch", "--uname-2.6"], "kernel-too-old")])
 def test_a_kernel_that_refuses(rig: Rig, under: list[str], code: str) -> None:

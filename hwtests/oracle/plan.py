@@ -20,7 +20,7 @@ from .program import Program
 from .quic_lb import CidConfig
 
 TREE = Path(__file__).resolve().parents[2]
-MAGIC = 0x33746e73
+MAGIC = 0x34746e73
 BASE = 3
 #: ICMP answers a CPU and second: more than a test asks for.
 ANSWERS = 1000000

@@ -2,7 +2,7 @@
 /*
  * The plan: what its tables hold, numbers that stay, what a card gets.
  *
- * Links: plan.c plan_cids.c plan_numbers.c table.c rows.c
+ * Links: plan.c plan_cids.c plan_numbers.c config_match.c index.c table.c rows.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -69,7 +69,7 @@ static struct config config = {
 	.limits = { .servers = 7, .server_ids = 8, .vips = 3, .pools = 2 },
 };
 
-static struct plan *build(const json_t *before, const struct plan_hop *hops)
+static struct plan *build(const struct plan_numbers *before, const struct plan_hop *hops)
 {
 	struct plan_sizes sizes = plan_sizes(&config.limits, config.rows);
 	struct plan *plan = NULL;
@@ -145,22 +145,22 @@ static void draining_servers_have_no_rows_but_an_entry(void **state)
  */
 static void pools_are_numbered_where_rows_have_room(void **state)
 {
-	static const char *const taken[] = { "web", "gone" };
-	struct config large = config;
+	struct config_pool old_pools[2] = { { .name = "web" }, { .name = "gone" } };
+	struct config old = { .n_pools = 2, .pools = old_pools }, large = config;
+	uint32_t numbers[2] = { 0, 1 };
+	const struct plan_numbers before = { .config = &old, .pools = numbers };
 
 	(void)state;
 	for (uint32_t rows = 256; rows <= 1024; rows *= 2) {
 		struct plan_sizes sizes = plan_sizes(&config.limits, rows);
 		struct plan *plan = NULL;
 		char problem[200];
-		json_t *before;
 
 		sizes.pools = 16;
 		large.rows = rows;
 		for (uint32_t last = 1; last <= 16; last++) {
-			before = json_pack("{s:{s:i, s:i}}", "pools", taken[0], (int)last, taken[1],
-					   1);
-			assert_int_equal(plan_build(&large, &sizes, NULL, before, &plan, problem,
+			numbers[0] = last;
+			assert_int_equal(plan_build(&large, &sizes, NULL, &before, &plan, problem,
 						    sizeof(problem)),
 					 0);
 			for (uint32_t pool = 0; pool < large.n_pools; pool++)
@@ -168,7 +168,6 @@ static void pools_are_numbered_where_rows_have_room(void **state)
 						sizes.rows);
 			assert_int_not_equal(plan->pool_number[0], plan->pool_number[1]);
 			plan_free(plan);
-			json_decref(before);
 		}
 	}
 }
@@ -276,20 +275,22 @@ static void tags_follow_what_cids_mean(void **state)
 /* And a number that was somebody's is given to nobody else while there are others. */
 static void numbers_stay_with_names(void **state)
 {
-	json_t *before = json_pack("{s:{s:i, s:i}, s:{s:i}}", "servers", "api/a", 1, "gone/x", 2,
-				   "vips", "six", 1);
-	struct plan *plan = build(before, NULL);
-	json_t *after = plan_numbers_json(plan), *servers = json_object_get(after, "servers");
+	struct config_server old_api = { .name = "a" }, old_gone = { .name = "x" };
+	struct config_pool old_pools[2] = { { "gone", 1, &old_gone }, { "api", 1, &old_api } };
+	struct config_vip old_vip = { .name = "six" };
+	struct config old = { .n_pools = 2, .pools = old_pools, .n_vips = 1, .vips = &old_vip };
+	uint32_t servers[2] = { 2, 1 }, vip = 1, numbers[2] = { 1, 2 };
+	const struct plan_numbers before = { &old, servers, &vip, numbers };
+	struct plan *plan = build(&before, NULL);
 
 	(void)state;
-	assert_int_equal(json_integer_value(json_object_get(servers, "api/a")), 1);
-	assert_int_equal(json_integer_value(json_object_get(servers, "web/a")), 3);
-	assert_int_equal(json_integer_value(json_object_get(servers, "web/b")), 4);
-	assert_int_equal(json_integer_value(json_object_get(servers, "api/c")), 5);
-	assert_int_equal(json_integer_value(json_object_get(json_object_get(after, "vips"), "six")),
-			 1);
-	json_decref(after);
-	json_decref(before);
+	assert_int_equal(plan->server_number[2], 1); /* api/a */
+	assert_int_equal(plan->server_number[0], 3); /* web/a */
+	assert_int_equal(plan->server_number[1], 4);
+	assert_int_equal(plan->server_number[3], 5); /* api/c */
+	assert_int_equal(plan->vip_number[1], 1);
+	assert_int_equal(plan->vip_number[0], 2);
+	assert_int_equal(plan->pool_number[1], 2);
 	plan_free(plan);
 }
 

@@ -2,7 +2,7 @@
 /*
  * table.c and rows.c: cuckoo tables and the fallback table's rows.
  *
- * Links: plan.c plan_cids.c plan_numbers.c table.c rows.c
+ * Links: plan.c plan_cids.c plan_numbers.c config_match.c index.c table.c rows.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

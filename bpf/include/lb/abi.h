@@ -21,7 +21,7 @@
 
 #define LB_ABI	   1
 #define LB_ABI_DIR "abi1"
-#define LB_MAGIC   0x33746e73u /* "snt3", read as octets: neither 0 nor a small number */
+#define LB_MAGIC   0x34746e73u /* "snt4", read as octets: neither 0 nor a small number */
 
 /* BPF object names hold at most 15 characters. */
 #define LB_MAP_META	    "meta_map"
@@ -291,13 +291,15 @@ struct lb_cid_cache_page {
 
 /* cid_cache_state[0]: what asking has brought in this window of jiffies. */
 #define LB_CACHE_WINDOW_SHIFT 2 /* four jiffies: 4 to 40 ms */
-#define LB_CACHE_TRY_WINDOWS  16 /* a power of two: how often one is tried all the same */
+#define LB_CACHE_TRY_WINDOWS  8 /* a power of two: how often one is tried all the same */
 #define LB_CACHE_WORTH	      4 /* one of so many must be found */
 
 struct lb_cid_cache_state {
 	__u32 window; /* jiffies >> LB_CACHE_WINDOW_SHIFT, their lower half */
 	__u32 rests; /* this CPU does not ask in it */
 	__u32 found, missed; /* packets */
+	__u32 poor; /* the last window that was asked in found too few */
+	__u32 pad;
 	__u64 all_found, all_missed; /* in the windows before */
 };
 
@@ -428,7 +430,7 @@ struct lb_count {
 	__u64 octets; /* whole frames, as they came in */
 };
 
-/* text_map: the applied file in canonical JSON, cut in pieces; key {generation 0|1, piece}. */
+/* text_map: the applied file as loader/applied.h has it, cut in pieces; key {generation 0|1, piece}. */
 #define LB_TEXT_PIECE 4096
 struct lb_text_key {
 	__u32 generation;

@@ -96,6 +96,16 @@ static LB_INLINE __u64 lb_load64(const void *p)
 #define LB_OPAQUE(x) asm volatile("" : "+r"(x))
 
 /*
+ * A result that few packets have: it is made where it is needed, and not by every packet in front of the comparison
+ * that leads there, as clang would have it.
+ */
+#if defined(__bpf__) && !LB_FEW_WAYS
+#define LB_RARE(x) LB_OPAQUE(x)
+#else
+#define LB_RARE(x) ((void)0)
+#endif
+
+/*
  * For the verifier only: x as it is, but no longer known to be this or that constant; any: a number it
  * knows nothing of. Two ways through the program that differ in such a constant become one.
  */

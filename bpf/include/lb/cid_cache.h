@@ -32,7 +32,10 @@ static LB_INLINE struct lb_cid_words lb_cid_words(const __u8 *cid,
 	};
 }
 
-/* A new window begins: the last one says whether to go on, and one in a while is a try. */
+/*
+ * A new window begins: the last two say whether to go on, for the first one of other packets finds nothing yet; and
+ * one in a while is a try.
+ */
 static LB_INLINE void lb_cache_judge(struct lb_cid_cache_state *state, __u32 window)
 {
 	__u32 found = state->found, asked = found + state->missed;
@@ -42,8 +45,10 @@ static LB_INLINE void lb_cache_judge(struct lb_cid_cache_state *state, __u32 win
 	state->window = window;
 	state->found = 0;
 	state->missed = 0;
-	if (asked)
-		state->rests = found * LB_CACHE_WORTH < asked;
+	if (asked) {
+		state->rests = state->poor & (found * LB_CACHE_WORTH < asked);
+		state->poor = found * LB_CACHE_WORTH < asked;
+	}
 	if (!(window & (LB_CACHE_TRY_WINDOWS - 1)))
 		state->rests = 0;
 }

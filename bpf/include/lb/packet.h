@@ -53,9 +53,18 @@ struct lb_pkt {
 	int verdict; /* if a server is chosen */
 };
 
+/* The route of a packet that is not what most are. */
+static LB_INLINE __u32 lb_no_route(enum lb_reason reason)
+{
+	__u32 route = LB_ROUTE(0, reason, 0);
+
+	LB_RARE(route);
+	return route;
+}
+
 static LB_INLINE enum lb_step lb_pass(struct lb_pkt *pkt, enum lb_reason reason)
 {
-	pkt->route = LB_ROUTE(0, reason, 0);
+	pkt->route = lb_no_route(reason);
 	return LB_PASS;
 }
 

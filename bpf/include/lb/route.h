@@ -75,8 +75,8 @@ static LB_INLINE __u32 lb_route_by_server_id(const __u8 *cid, const void *end,
  * An encrypted CID: a function of its own, which the verifier walks once and not on each way that leads here, and
  * whose frame is not in the way of the CIDs that are clear. lead: octets of the frame before LB_CID_LEAD; place: of the key.
  */
-__noinline __u32 lb_route_decrypted(struct xdp_md *ctx, __u32 lead, __u32 place, __u64 sids,
-				    __u32 index)
+__noinline __u32 lb_cid_decipher(struct xdp_md *ctx, __u32 lead, __u32 place, __u64 sids,
+				 __u32 index)
 {
 	const __u8 *at = (const __u8 *)(long)ctx->data + (lead & 1023);
 	const struct lb_cid_key *key = lb_cid_key(place);
@@ -133,7 +133,7 @@ static LB_INLINE __u32 lb_route_encrypted(struct xdp_md *ctx, const __u8 *cid, c
 		}
 		cached += ++state->missed & 1;
 	}
-	route = lb_route_decrypted(ctx, lead, generation->config_base + index, sids, index);
+	route = lb_cid_decipher(ctx, lead, generation->config_base + index, sids, index);
 	if (cached && LB_ROUTE_SERVER(route))
 		lb_cache_put(cached, &words, of, LB_ROUTE_SERVER(route));
 	return route;
@@ -182,19 +182,19 @@ static LB_INLINE __u32 lb_dcid_route(void *ctx, const struct lb_dcid *dcid, cons
 	enum lb_reason reason;
 
 	if (!LB_MAY_AES && dcid->octets + 1 + LB_CID_MAX > (const __u8 *)end)
-		return LB_ROUTE(0, LB_REASON_short_packet, 0);
+		return lb_no_route(LB_REASON_short_packet);
 	config_id = lb_cid_config_id(dcid->octets[0]);
 	if (config_id == LB_CONFIG_RESERVED)
-		return LB_ROUTE(0, LB_REASON_hash_reserved_config, 0);
+		return lb_no_route(LB_REASON_hash_reserved_config);
 	LB_EXPECT(pool, 1);
 	index = LB_CID_INDEX(pool, config_id);
 	place = generation->config_base + index;
 	config = bpf_map_lookup_elem(&cid_config_map, &place);
 	if (!config)
-		return LB_ROUTE(0, LB_REASON_hash_unknown_config, 0);
+		return lb_no_route(LB_REASON_hash_unknown_config);
 	reason = lb_cid_check(config, dcid);
 	if (reason != LB_REASON_cid)
-		return LB_ROUTE(0, reason, 0);
+		return lb_no_route(reason);
 	return LB_MAY_AES ? lb_route_by_config(ctx, dcid, end, config, generation, index, counts) :
 			    lb_route_by_match(dcid->octets, config, generation, index);
 }
@@ -206,7 +206,7 @@ static LB_INLINE __u32 lb_payload_route(void *ctx, const __u8 *payload, __u32 pa
 	struct lb_dcid dcid;
 
 	if (!lb_quic_dcid(payload, payload_length, end, &dcid) || dcid.octets + 1 > (__u8 *)end)
-		return LB_ROUTE(0, LB_REASON_hash_no_dcid, 0);
+		return lb_no_route(LB_REASON_hash_no_dcid);
 	return lb_dcid_route(ctx, &dcid, end, generation, pool, 1);
 }
 
