@@ -99,13 +99,13 @@ class Answer(NamedTuple):
 class State(NamedTuple):
     """Of one CPU's cache."""
 
-    window: int
-    rests: int
-    found: int
-    missed: int
-    poor: int
-    all_found: int
-    all_missed: int
+    window: int = 0
+    rests: int = 0
+    found: int = 0
+    missed: int = 0
+    poor: int = 0
+    all_found: int = 0
+    all_missed: int = 0
 
     @property
     def asked(self) -> tuple[int, int]:
