@@ -30,6 +30,8 @@ PAGE_CIDS = 512
 STATE = struct.Struct("<5I4x2Q")  #: struct lb_cid_cache_state
 XDP_TX = 3
 POOLS = ("a", "b")
+#: Reasons of what the kernels themselves send on the link meanwhile.
+OTHERS = {"not_udp", "not_ip", "not_vip"}
 
 #: By config id: of the shortest CID, an odd one, one of a single pass, the longest.
 SHAPES = ((1, 4), (3, 6), (8, 8), (4, 15))
@@ -97,13 +99,13 @@ class Answer(NamedTuple):
 class State(NamedTuple):
     """Of one CPU's cache."""
 
-    window: int
-    rests: int
-    found: int
-    missed: int
-    poor: int
-    all_found: int
-    all_missed: int
+    window: int = 0
+    rests: int = 0
+    found: int = 0
+    missed: int = 0
+    poor: int = 0
+    all_found: int = 0
+    all_missed: int = 0
 
     @property
     def asked(self) -> tuple[int, int]:
@@ -164,9 +166,10 @@ class Attached(Program):
         """What becomes of it."""
         before = self.counts("reason_stats")
         verdict, out = self.run(frame)
-        (moved,) = [number for number, (was, now)
-                    in enumerate(zip(before, self.counts("reason_stats"))) if now != was]
-        return Answer(verdict, self._reasons[moved], self._servers.get(out[:6], ""))
+        after = self.counts("reason_stats")
+        (reason,) = [name for name, was, now in zip(self._reasons, before, after)
+                     if now != was and name not in OTHERS]
+        return Answer(verdict, reason, self._servers.get(out[:6], ""))
 
     @contextlib.contextmanager
     def on_one_cpu(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from typing import Any, Iterator
 
 import pytest
 
-from hwtests.cached import STATE, Attached
+from hwtests.cached import STATE, Attached, State
 from hwtests.conftest import HostTier
 from hwtests.lab import Bed, Loader
 from hwtests.lab.waiting import Deadline
@@ -51,7 +51,7 @@ def told(stage: Stage) -> Any:
     return tier["cid_cache"]
 
 
-def write_states(stage: Stage, tier: str, *states: tuple[int, ...]) -> None:
+def write_states(stage: Stage, tier: str, *states: State) -> None:
     """Of the CPUs in their order; of those that are left, none."""
     octets = b"".join(STATE.pack(*state) for state in states)
     with contextlib.closing(Attached(stage.bed, tier)) as program:
@@ -73,21 +73,23 @@ def train(stage: Stage, number: int, dcid: bytes) -> None:
 def test_windows_of_all_cpus_are_added_up(stage: Stage, tier: HostTier) -> None:
     assert told(stage) == {"found": 0, "missed": 0, "resting_cpus": 0}
     assert told_in_words(stage) == [("0", "0", "none yet", "", "0")]
-    write_states(stage, tier, (7, 1, 20, 3, 1 << 33, 1000))
+    write_states(stage, tier, State(rests=1, found=20, missed=3, all_found=1 << 33,
+                                    all_missed=1000))
     assert told(stage) == {"found": 20 + (1 << 33), "missed": 1003, "resting_cpus": 1}
     if possible_cpus() > 1:
-        write_states(stage, tier, (7, 1, 20, 3, 100, 10), (9, 0, 5, 2, 1000, 60))
+        write_states(stage, tier, State(rests=1, found=20, missed=3, all_found=100, all_missed=10),
+                     State(found=5, missed=2, all_found=1000, all_missed=60))
         assert told(stage) == {"found": 1125, "missed": 75, "resting_cpus": 1}
         assert told_in_words(stage) == [("1125", "1200", "93.8 %", "", "1")]
         assert told_in_words(stage, "--by", "config") and not told_in_words(stage, "--by", "vip")
 
 
 def test_views_tell_what_was_since_the_last(stage: Stage, tier: HostTier) -> None:
-    write_states(stage, tier, (7, 0, 30, 10, 0, 0))
+    write_states(stage, tier, State(found=30, missed=10))
     interface = stage.bed.lb_interface
     with stage.loader.start("stats", interface, "-n", "2", "-i", "2", notify=False) as views:
         views.wait_line("^cid_cache", path=views.stdout)
-        write_states(stage, tier, (8, 0, 4, 1, 40, 15))
+        write_states(stage, tier, State(found=4, missed=1, all_found=40, all_missed=15))
         assert views.wait(20) == 0
         first, second = LINE.findall(views.stdout.read_text())
     assert first == ("30", "40", "75.0 %", "", "0")
@@ -95,7 +97,7 @@ def test_views_tell_what_was_since_the_last(stage: Stage, tier: HostTier) -> Non
 
 
 def test_views_without_packets(stage: Stage, tier: HostTier) -> None:
-    write_states(stage, tier, (7, 0, 30, 10, 0, 0))
+    write_states(stage, tier, State(found=30, missed=10))
     assert [line[3] for line in told_in_words(stage, "-n", "2")] == ["", "none yet"]
     views = stage.loader("stats", "-n", "2", "--json").stdout.splitlines()
     assert [json.loads(view)["tiers"][0]["cid_cache"]["found"] for view in views] == [30, 30]
