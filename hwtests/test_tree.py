@@ -22,7 +22,7 @@ LOADER = TREE / "loader"
 # What a file of the loader may know: header, and the only files that include it.
 MAY_INCLUDE = {
     "bpf/*": "balancer.c batch.c clock.c clsact.c conns.c counts.c decap.c device.[ch] "
-             "dispatcher.h flow_table.c hook.c log.c maps.c known.c object.[ch] pins.c probe.c "
+             "dispatcher.h flow_table.c half.c hook.c log.c maps.c known.c object.[ch] pins.c probe.c "
              "probe_offload.c recount.c rotation.c seen.c stack.c stacked.c stats.c "
              "stats_cache.c stats_stack.c sync.[ch] tables.c tally.c tcx.c tracked.c trace.c "
              "view.c cmd_status.c",
@@ -39,7 +39,7 @@ MAY_INCLUDE = {
     "objects.h": "decap.c stack.c tier.c",
     "hook.h": "clsact.c decap.c dispatcher.c hook.c probe.c site.h stack.c",
     "site.h": "attach*.[ch] site.c",
-    "way.h": "nexthop*.c way.c",
+    "way.h": "nexthop*.c way.c way_internal.h",
 }
 
 # These compute only: they are tested without root, and no kernel is asked for anything.

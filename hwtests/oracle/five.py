@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""The data path's hash of five 32-bit words, written over octets: two products, added up and folded."""
+"""The data path's hash of five 32-bit words: two products, added up and folded."""
 
 from __future__ import annotations
 
