@@ -22,8 +22,8 @@ LOADER = TREE / "loader"
 # What a file of the loader may know: header, and the only files that include it.
 MAY_INCLUDE = {
     "bpf/*": "balancer.c batch.c clock.c clsact.c conns.c counts.c decap.c device.[ch] "
-             "dispatcher.h flow_table.c half.c hook.c log.c maps.c known.c object.[ch] pins.c probe.c "
-             "probe_offload.c recount.c rotation.c seen.c stack.c stacked.c stats.c "
+             "dispatcher.h flow_table.c half.c hook.c log.c maps.c known.c object.[ch] pins.c "
+             "probe.c probe_offload.c recount.c rotation.c seen.c stack.c stacked.c stats.c "
              "stats_cache.c stats_stack.c sync.[ch] tables.c tally.c tcx.c tracked.c trace.c "
              "view.c cmd_status.c",
     "xdp/*": "dispatcher.c log.c",
