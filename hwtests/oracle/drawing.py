@@ -76,10 +76,12 @@ def _without_doubtful_nat(config: Config) -> Config:
 def _servers(draw: st.DrawFn, pool: int, cids: dict[int, tuple[int, int]]
              ) -> list[dict[str, Any]]:
     names = draw(st.lists(_name, min_size=1, max_size=5, unique=True))
+    addresses = draw(st.lists(st.one_of(_v4[_SERVER], _v6[_SERVER]), min_size=len(names),
+                              max_size=len(names), unique=True))
     servers = []
-    for position, name in enumerate(names):
+    for position, (name, address) in enumerate(zip(names, addresses)):
         servers.append({
-            "name": name, "address": draw(st.one_of(_v4[_SERVER], _v6[_SERVER])),
+            "name": name, "address": address,
             "weight": draw(st.sampled_from([0, 1, 50, 99, 100, 65535])),
             "state": draw(st.sampled_from(["up", "up", "drain"])),
             "mode": draw(st.sampled_from(["ipip", "gue", "l2dsr", "nat", "nat"])),

@@ -99,7 +99,7 @@ static LB_INLINE __u64 lb_load64(const void *p)
  * A result that few packets have: it is made where it is needed, and not by every packet in front of the comparison
  * that leads there, as clang would have it.
  */
-#if defined(__bpf__) && !LB_FEW_WAYS
+#if defined(__bpf__) && !LB_FEW_WAYS && !defined(__clang_analyzer__)
 #define LB_RARE(x) LB_OPAQUE(x)
 #else
 #define LB_RARE(x) ((void)0)

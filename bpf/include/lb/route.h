@@ -140,6 +140,18 @@ static LB_INLINE __u32 lb_route_encrypted(struct xdp_md *ctx, const __u8 *cid, c
 		lb_cache_put(cached, &words, of, LB_ROUTE_SERVER(route));
 	return route;
 }
+#else
+/* Where there is no program around it, and no cache. */
+static LB_INLINE __u32 lb_route_encrypted(void *ctx, const __u8 *cid, const void *end,
+					  const struct lb_cid_config *config,
+					  const struct lb_generation *generation, __u32 index,
+					  int counts)
+{
+	(void)ctx;
+	(void)counts;
+	return lb_route_by_server_id(cid, end, config, lb_cid_key(generation->config_base + index),
+				     lb_place(&generation->sid_base), index);
+}
 #endif
 
 /*
@@ -151,20 +163,13 @@ static LB_INLINE __u32 lb_route_by_config(void *ctx, const struct lb_dcid *dcid,
 					  const struct lb_generation *generation, __u32 index,
 					  int counts)
 {
-	const struct lb_cid_key *key = NULL;
 	__u32 route;
 
-#if LB_MAY_AES && defined(__bpf__)
 	if (config->algorithm != LB_CID_CLEAR)
 		route = lb_route_encrypted(ctx, dcid->octets, end, config, generation, index,
 					   counts);
 	else
-#else
-	(void)ctx;
-	if (config->algorithm != LB_CID_CLEAR)
-		key = lb_cid_key(generation->config_base + index);
-#endif
-		route = lb_route_by_server_id(dcid->octets, end, config, key,
+		route = lb_route_by_server_id(dcid->octets, end, config, NULL,
 					      lb_place(&generation->sid_base), index);
 	route = lb_forget(route, index);
 	if (counts && LB_ROUTE_SERVER(route))
