@@ -240,7 +240,8 @@ def test_wrong_frames_are_told(lab: Lab, tmp_path: Path) -> None:
 def test_interrupted(lab: Lab, number: signal.Signals) -> None:
     before = lab.traces()
     with lab.command("--yes", "--tiers", "driver", "--only", "attached or noise") as run:
-        run.wait_line(r"test_attached_as_asked\[driver\] PASSED", path=run.stdout)
+        run.wait_line(r"test_attached_as_asked\[driver\] PASSED", path=run.stdout,
+                      timeout=60)
         run.send_signal(number)
         if number == signal.SIGKILL:
             assert run.wait() == -number
