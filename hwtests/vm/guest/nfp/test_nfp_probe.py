@@ -140,9 +140,9 @@ SMALL = [
           r"the maps need \d+ entries, .*", FEWER),
     Small({"max_entry": 48}, "map-limit", "NFP net bpf: map elements too large: 56, "
           r"FW max element size \(key\+value\): 48",
-          "the device does not take vip_map, not even with one entry", OTHER),
+          "the device does not take generation_map, not even with one entry", OTHER),
     Small({"max_value": 40}, "map-limit", "NFP net bpf: map value size 48, FW max is 40",
-          "the device does not take vip_map, not even with one entry", OTHER),
+          "the device does not take generation_map, not even with one entry", OTHER),
     Small({"map_types": 1 << 1}, "map-type", "NFP net bpf: map type not supported",
           r"the device does not take this type of map: meta_map of 1 entries", OTHER),
     Small({"map_lookup": 0}, "helper", r"\[nfp\] map_lookup: not supported by FW",
