@@ -67,7 +67,7 @@ prepare install ci/install.sh build test lint
 prepare build make -j "$(nproc)" everything
 
 # Most of pytest waits for packets: what only computes runs beside it, and gives way.
-nice timeout -k 60 3600 ci/vm.sh >"$logs/vm.log" 2>&1 &
+nice timeout -k 60 2400 ci/vm.sh >"$logs/vm.log" 2>&1 &
 vm=$!
 nice ci/lint.sh >"$logs/lint.log" 2>&1 &
 lint=$!
@@ -78,7 +78,7 @@ CMOCKA_MESSAGE_OUTPUT=TAP make unit >"$logs/unit.log" 2>&1
 add_unit $?
 
 echo "== pytest"
-timeout --foreground -s INT -k 60 3600 "$python" -u -m pytest -q --tb=short --color=no hwtests |
+timeout --foreground -s INT -k 60 2400 "$python" -u -m pytest -q --tb=short --color=no hwtests |
 	tee "$logs/pytest.log"
 add_last_line "$logs/pytest.log"
 
