@@ -45,6 +45,14 @@ def bed() -> Iterator[Bed]:
         yield up
 
 
+@pytest.fixture(scope="module")
+def network() -> Iterator[Bed]:
+    """Four servers on one link, for the tests of a file."""
+    with Bed(servers=4, one_link=True, static_neighbours=True) as bed:
+        bed.attach_pass()
+        yield bed
+
+
 @pytest.fixture
 def loader(bed: Bed) -> Loader:
     """The loader on the balancer's host."""

@@ -7,8 +7,9 @@ import contextlib
 import json
 import random
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Iterator
 
+from hwtests.conftest import HostTier
 from hwtests.lab import Bed, Loader, Wire
 from hwtests.oracle.corpus import short
 from hwtests.oracle.keys import with_keys
@@ -42,6 +43,16 @@ class Stage:
 
     bed: Bed
     loader: Loader
+
+    @classmethod
+    @contextlib.contextmanager
+    def attached(cls, bed: Bed, tier: HostTier, *cids: CidConfig) -> Iterator[Stage]:
+        """Freshly, with these configs: nothing is counted yet."""
+        stage = cls(bed, Loader(bed))
+        file = stage.write(stage.config(*(entry(cid) for cid in cids)))
+        stage.loader("attach", bed.lb_interface, "-t", tier, "-c", file)
+        yield stage
+        stage.loader("detach", bed.lb_interface)
 
     def config(self, *cids: dict[str, Any], min_quiet: int = 600,
                ids: dict[int, dict[int, int]] | None = None,

@@ -23,14 +23,6 @@ every_shape = pytest.mark.parametrize("number", range(len(SHAPES)))
 REST = bytes(20)  #: with octets behind it, every CID is long enough to be asked for
 
 
-@pytest.fixture(scope="module")
-def network() -> Iterator[Bed]:
-    """Four servers on one link, for both tiers."""
-    with Bed(servers=4, one_link=True, static_neighbours=True) as bed:
-        bed.attach_pass()
-        yield bed
-
-
 @pytest.fixture
 def cached(network: Bed, tier: HostTier) -> Iterator[Cached]:
     """Freshly attached, with one page of the cache."""

@@ -16,7 +16,7 @@ import pytest
 
 from hwtests.cached import STATE, Attached, State
 from hwtests.conftest import HostTier
-from hwtests.lab import Bed, Loader
+from hwtests.lab import Bed
 from hwtests.lab.waiting import Deadline
 from hwtests.oracle.corpus import short
 from hwtests.oracle.program import possible_cpus
@@ -27,22 +27,11 @@ LINE = re.compile(r"^cid_cache: had (\d+) of (\d+) encrypted CIDs: (.*?)"
                   r"(?:; since the last view: (.*?))?; CPUs that leave it alone now: (\d+)$", re.M)
 
 
-@pytest.fixture(scope="module")
-def network() -> Iterator[Bed]:
-    """Four servers on one link, for both tiers."""
-    with Bed(servers=4, one_link=True, static_neighbours=True) as bed:
-        bed.attach_pass()
-        yield bed
-
-
 @pytest.fixture
 def stage(network: Bed, tier: HostTier) -> Iterator[Stage]:
-    """With two encrypted configs and a clear one, freshly attached."""
-    stage = Stage(network, Loader(network))
-    file = stage.write(stage.config(entry(OLD), entry(MARK), entry(SIDE)))
-    stage.loader("attach", network.lb_interface, "-t", tier, "-c", file)
-    yield stage
-    stage.loader("detach", network.lb_interface)
+    """With two encrypted configs and a clear one."""
+    with Stage.attached(network, tier, OLD, MARK, SIDE) as stage:
+        yield stage
 
 
 def told(stage: Stage) -> Any:

@@ -20,29 +20,18 @@ from typing import Any, Iterator
 import pytest
 
 from hwtests.conftest import HostTier
-from hwtests.lab import Bed, Loader
+from hwtests.lab import Bed
 from hwtests.lab.waiting import Deadline, wait_readable
 from hwtests.oracle import Model
 from hwtests.oracle.quic_lb import CidConfig
 from hwtests.stage import MARK, NEW, OLD, SIDE, Config, Stage, Volley, entry
 
 
-@pytest.fixture(scope="module")
-def network() -> Iterator[Bed]:
-    """Four servers on one link, for both tiers."""
-    with Bed(servers=4, one_link=True, static_neighbours=True) as bed:
-        bed.attach_pass()
-        yield bed
-
-
 @pytest.fixture
 def stage(network: Bed, tier: HostTier) -> Iterator[Stage]:
-    """With the old config and the mark's, freshly attached: nothing is counted yet."""
-    stage = Stage(network, Loader(network))
-    file = stage.write(stage.config(entry(OLD), entry(MARK)))
-    stage.loader("attach", network.lb_interface, "-t", tier, "-c", file)
-    yield stage
-    stage.loader("detach", network.lb_interface)
+    """With the old config and the mark's."""
+    with Stage.attached(network, tier, OLD, MARK) as stage:
+        yield stage
 
 
 # What is refused, and what is told.

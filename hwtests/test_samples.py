@@ -13,8 +13,8 @@ from typing import Iterator
 import pytest
 
 from hwtests.conftest import HostTier
-from hwtests.lab import Bed, Loader
-from hwtests.stage import MARK, NEW, OLD, SIDE, Stage, Volley, entry
+from hwtests.lab import Bed
+from hwtests.stage import MARK, NEW, OLD, SIDE, Stage, Volley
 
 SAMPLE = struct.Struct("<III20s")  #: lb_cid_sample: config, tag, tick, CID
 SLOTS = 1024
@@ -31,22 +31,11 @@ class Sample:
     cid: bytes
 
 
-@pytest.fixture(scope="module")
-def network() -> Iterator[Bed]:
-    """Four servers on one link, for both tiers."""
-    with Bed(servers=4, one_link=True, static_neighbours=True) as bed:
-        bed.attach_pass()
-        yield bed
-
-
 @pytest.fixture
 def stage(network: Bed, tier: HostTier) -> Iterator[Stage]:
-    """With two encrypted configs and a clear one, freshly attached."""
-    stage = Stage(network, Loader(network))
-    file = stage.write(stage.config(entry(OLD), entry(MARK), entry(SIDE)))
-    stage.loader("attach", network.lb_interface, "-t", tier, "-c", file)
-    yield stage
-    stage.loader("detach", network.lb_interface)
+    """With two encrypted configs and a clear one."""
+    with Stage.attached(network, tier, OLD, MARK, SIDE) as stage:
+        yield stage
 
 
 def samples(stage: Stage, tier: str) -> list[Sample]:

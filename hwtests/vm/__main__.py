@@ -7,7 +7,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -16,11 +15,11 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from hwtests.lab import LabError
 from hwtests.lab.bed import build_dir, built
+from hwtests.lab.ending import Interrupted, interruptible
 
 from .beds import BOOTS, MODULE_BUILDS, OBJECTS, Boot
 from .machine import Machine, Outcome
@@ -33,11 +32,6 @@ PYTEST = ["/usr/bin/python3", "-B", "-m", "pytest", "-q", "--color=no", "--tb=sh
           "-p", "no:cacheprovider", f"--confcutdir={GUEST}", "-c", str(GUEST / "pytest.ini"),
           f"--rootdir={GUEST}"]
 COMPILERS = ("clang-14", "clang-16", "clang-19")
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class Interrupted(BaseException):
-    """The run was asked to end."""
 
 
 @dataclass
@@ -197,10 +191,6 @@ def _run(boots: list[Boot], accel: str, words: list[str], report: Report) -> Non
             report.line(boot.name, "(the machine)", "failed", 0.0, str(why))
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise Interrupted(number)
-
-
 def main() -> int:
     """The exit status is 0 only if nothing failed."""
     parser = argparse.ArgumentParser(prog="python3 -m hwtests.vm", description=__doc__)
@@ -214,8 +204,7 @@ def main() -> int:
     report = Report()
     words = ["-k", options.expression] if options.expression else []
     boots = [boot for boot in BOOTS if not options.boot or boot.name in options.boot]
-    for ending in ENDING:
-        signal.signal(ending, _interrupt)
+    interruptible()
     try:
         built("loader", target="everything")
         _objects(report)
@@ -227,7 +216,7 @@ def main() -> int:
         print("\nvm: interrupted; the machines are gone", file=sys.stderr)
         sys.stdout.flush()
         # The other threads wait for machines, which end with the thread that started them.
-        os._exit(128 + int(interrupted.args[0]))
+        os._exit(128 + interrupted.number)
     for detail in report.details:
         print(detail)
     print(report.total())
