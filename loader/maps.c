@@ -82,15 +82,14 @@ void map_set_close(struct map_set *set)
 }
 
 /*
- * Two octets a flow, 2 MiB for the default: six of seven new flows are told from known ones when conn_track is half
- * full, six of ten when it is full. Twice as many would no longer fit a CPU's own cache, and cost a flood more
+ * A slot a flow, 2 MiB for the default. Twice as many would no longer fit a CPU's own cache, and cost a flood more
  * than they spare it.
  */
 static uint32_t recent_entries(uint32_t flows)
 {
 	uint32_t n = 1;
 
-	while (n * LB_RECENT_TIMES < 2 * flows)
+	while (n * LB_RECENT_SLOTS < flows)
 		n <<= 1;
 	return n;
 }

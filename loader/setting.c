@@ -69,7 +69,7 @@ struct lb_setting setting_of(const struct plan *plan, const struct plan_sizes *s
 
 	if (plan->config->limits.flows)
 		setting.flow_mask =
-			map_set_entries(LB_MAP_FLOW_RECENT, sizes) * LB_RECENT_TIMES - 1;
+			map_set_entries(LB_MAP_FLOW_RECENT, sizes) * LB_RECENT_SLOTS - 1;
 	setting.recent_shift = unit_shift(longer);
 	setting.recent_life = (longer >> setting.recent_shift) + 1;
 	setting.recent_since = recent_since(&setting, before);

@@ -12,7 +12,7 @@ from .flows import Tracking
 from .model import Model
 from .plan import BASE, Table, Tier
 
-TIMES = 64
+SLOTS = 32
 _LONG_CID, _ESTABLISHED = 1, 2
 #: Long ago, for whoever has not been up for months.
 _SINCE = 1 << 31
@@ -36,9 +36,9 @@ class TrackedTier(Tier):
     def __init__(self, path: Path, model: Model, tracking: Tracking) -> None:
         self._tracking = tracking
         entries = 1
-        while entries * TIMES < 2 * tracking.flows:
+        while entries * SLOTS < tracking.flows:
             entries *= 2
-        self._times = entries * TIMES
+        self._slots = entries * SLOTS
         super().__init__(path, model, {"conn_track": tracking.flows, "flow_recent_map": entries,
                                        "flow_budget_map": len(model.vips) + 1})
 
@@ -47,7 +47,7 @@ class TrackedTier(Tier):
         tracking = self._tracking
         longest = max(tracking.handshake, tracking.idle)
         shift = max(0, longest.bit_length() - 5)
-        words[4:9] = [self._times - 1, tracking.budget, tracking.share, tracking.handshake,
+        words[4:9] = [self._slots - 1, tracking.budget, tracking.share, tracking.handshake,
                       tracking.idle]
         words[11:17] = [tracking.second, shift, (longest >> shift) + 1, _SINCE,
                         *((2**32 - 1, 0) if tracking.room is None
@@ -89,9 +89,9 @@ class TrackedTier(Tier):
             self.program.update("conn_track", key, struct.pack("<8I", *words))
         shift = self._setting_words(Table([]))[12]
         for key, value in self.program.items("flow_recent_map").items():
-            times = [(time - (ticks >> shift)) % 2**8 or 1 if time else 0
-                     for time in struct.unpack("<64B", value)]
-            self.program.update("flow_recent_map", key, struct.pack("<64B", *times))
+            slots = [(slot - (ticks >> shift << 8)) % 2**16 if slot & 0xff else slot
+                     for slot in struct.unpack(f"<{SLOTS}H", value)]
+            self.program.update("flow_recent_map", key, struct.pack(f"<{SLOTS}H", *slots))
         for key, value in self.program.items("flow_budget_map").items():
             words = list(struct.unpack(f"<{len(value) // 4}I", value))
             words[0::4] = [(word - ticks) % 2**32 for word in words[0::4]]

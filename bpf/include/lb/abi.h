@@ -21,7 +21,7 @@
 
 #define LB_ABI	   1
 #define LB_ABI_DIR "abi1"
-#define LB_MAGIC   0x34746e73u /* "snt4", read as octets: neither 0 nor a small number */
+#define LB_MAGIC   0x35746e73u /* "snt5", read as octets: neither 0 nor a small number */
 
 /* BPF object names hold at most 15 characters. */
 #define LB_MAP_META	    "meta_map"
@@ -154,7 +154,7 @@ struct lb_setting {
 	__u32 address_mask; /* buckets - 1 */
 	__u32 vip_base; /* vip_address_map entry of VIP 0, which stays unset */
 	__u32 has_nat; /* some server's mode is nat, so answers may come by */
-	__u32 flow_mask; /* times in flow_recent_map - 1; 0: flows are not remembered */
+	__u32 flow_mask; /* slots in flow_recent_map - 1; 0: flows are not remembered */
 	__u32 flow_inserts; /* new flows that a CPU may remember in a second */
 	__u32 vip_inserts; /* of those, for one VIP */
 	__u32 handshake_ticks; /* jiffies without a packet after which a flow is forgotten, that ... */
@@ -376,13 +376,14 @@ struct lb_flow {
 };
 
 /*
- * flow_recent_map: for the hash of a flow's key, until when a flow that ends there is not expired. Where that
- * is over there is none, and conn_track need not be asked: that is what keeps a flood of new flows from
- * costing a look-up each. A flow has two times in its entry, as in a Bloom filter.
+ * flow_recent_map: which flows may be there and not be expired; see lb/recent.h. Where none is, conn_track need not
+ * be asked.
  */
-#define LB_RECENT_TIMES 64
+#define LB_RECENT_WORD	4 /* slots in one */
+#define LB_RECENT_SLOTS (8 * LB_RECENT_WORD)
 struct lb_recent {
-	__u8 until[LB_RECENT_TIMES]; /* jiffies >> setting's recent_shift; 0: none ever */
+	/* Four slots each: a tag in the lower octet, 0: none; in the upper one until when, jiffies >> recent_shift. */
+	__u64 words[LB_RECENT_SLOTS / LB_RECENT_WORD];
 };
 
 /* flow_budget_map[VIP number], 0: of all; one a CPU. */

@@ -12,35 +12,35 @@
 
 #include "lb/budget.h"
 #include "lb/flow.h"
+#include "lb/recent.h"
 #include "lb/route.h"
-
-static LB_INLINE struct lb_recent *lb_recent(const struct lb_setting *setting, __u64 hash)
-{
-	__u32 index = LB_RECENT_INDEX(hash, setting->flow_mask);
-
-	return bpf_map_lookup_elem(&flow_recent_map, &index);
-}
 
 static LB_INLINE int lb_recent_has(const struct lb_setting *setting, __u64 hash, __u32 now)
 {
-	const struct lb_recent *recent = lb_recent(setting, hash);
+	__u32 index = LB_RECENT_INDEX(hash, setting->flow_mask);
+	const struct lb_recent *line = bpf_map_lookup_elem(&flow_recent_map, &index);
 
-	return recent &&
-	       lb_recent_met(recent, hash, lb_recent_time(setting, now), setting->recent_life);
+	return line &&
+	       lb_recent_met(line, hash, lb_recent_time(setting, now), setting->recent_life);
+}
+
+/* Walked by the verifier once, and not wherever a flow is met. times: wanted, time and life, an octet each. */
+__noinline __u32 lb_recent_put(__u32 index, __u64 hash, __u32 times)
+{
+	struct lb_recent *line = bpf_map_lookup_elem(&flow_recent_map, &index);
+
+	if (line)
+		lb_recent_meet(line, hash, times & 0xff, times >> 8 & 0xff, times >> 16 & 0xff);
+	return 0;
 }
 
 /* A flow has been met, and is now remembered for `patience`. */
-static __noinline void lb_recent_keep(const struct lb_setting *setting, __u64 hash, __u32 now,
-				      __u32 patience)
+static LB_INLINE void lb_recent_keep(const struct lb_setting *setting, __u64 hash, __u32 now,
+				     __u32 patience)
 {
-	struct lb_recent *recent = lb_recent(setting, hash);
-	__u32 wanted = lb_recent_time(setting, now + patience);
-	__u32 time = lb_recent_time(setting, now);
-
-	if (!recent)
-		return;
-	lb_recent_meet(&recent->until[LB_RECENT_FIRST(hash)], wanted, time, setting->recent_life);
-	lb_recent_meet(&recent->until[LB_RECENT_SECOND(hash)], wanted, time, setting->recent_life);
+	lb_recent_put(LB_RECENT_INDEX(hash, setting->flow_mask), hash,
+		      lb_recent_time(setting, now + patience) | lb_recent_time(setting, now) << 8 |
+			      setting->recent_life << 16);
 }
 
 /* Flows are counted here, and octets are nobody's. */
@@ -226,7 +226,7 @@ static LB_INLINE void lb_flow_write(struct lb_flow *flow, const struct lb_flow *
 
 /*
  * Adds what has been afforded. Where it is there already and has not expired, another CPU was faster, or two
- * crossed in lb_recent_meet(): that one counts. Returns the flow's server. of: with LB_TRACK_ADD() for a
+ * crossed in lb_recent_write(): that one counts. Returns the flow's server. of: with LB_TRACK_ADD() for a
  * kind; how: LB_TRACK_HOW(); hash: of the 4-tuple.
  */
 __noinline __u32 lb_flow_add(struct xdp_md *ctx, __u32 at, __u32 of, __u32 how, __u64 hash)
@@ -267,7 +267,7 @@ __noinline __u32 lb_flow_add(struct xdp_md *ctx, __u32 at, __u32 of, __u32 how, 
 	return fresh.server;
 }
 
-/* Whether conn_track may know the packet's flow: by two times of its tuple's, or of its DCID's. */
+/* Whether conn_track may know the packet's flow: by its tuple, or its DCID. */
 static LB_INLINE int lb_flow_may_be_known(const struct lb_pkt *pkt,
 					  const struct lb_setting *setting, __u32 now)
 {
@@ -302,6 +302,8 @@ static LB_INLINE enum lb_step lb_route_by_flow(struct xdp_md *ctx, struct lb_pkt
 	if (lb_flow_may_be_known(pkt, setting, now))
 		found = lb_flow_find(ctx, at, of | LB_FLOW_OF(LB_FLOW_TUPLE, 0, 0), half,
 				     pkt->hash);
+	/* Whether it was asked for makes no difference to the verifier from here. */
+	found = lb_forget(found, pkt->frame_length);
 	if (LB_ROUTE_SERVER(found))
 		pkt->route = LB_ROUTE(LB_ROUTE_SERVER(found), LB_ROUTE_REASON(found), 0);
 	else
