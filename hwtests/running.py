@@ -85,6 +85,7 @@ def base_config(bed: Bed, tier: str = "generic") -> dict[str, Any]:
         "cid_configs": [{"id": 0, "server_id_length": 1, "nonce_length": 6}],
         "forwarding": {"mode": "ipip"},
         "fallback": {"rows": 256},
+        "limits": {"flows": 4096},
         "pools": [{"name": "web", "servers": [
             {"name": host.name, "address": host.address4,
              "server_ids": [{"config": 0, "id": f"{host.index:02x}"}]} for host in bed.servers]}],

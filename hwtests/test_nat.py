@@ -77,6 +77,7 @@ def make_config(bed: Bed) -> dict[str, Any]:
         "cid_configs": [{"id": 0, "server_id_length": 1, "nonce_length": 4, "pool": f"p{family}"}
                         for family in FAMILIES],
         "forwarding": {"mode": "nat"},
+        "limits": {"flows": 4096},
         "pools": [{"name": f"p{family}", "servers": [
             {"name": f"{host.name}-{family}", "address": host.address(family),
              "server_ids": [{"config": 0, "id": f"{host.index:02x}"}],

@@ -14,10 +14,13 @@ PINS = "/sys/fs/bpf/shunt/abi1"
 #: An interface of the balancer's node that nothing else uses; its other end is PEER.
 IFACE, PEER = "x0", "x1"
 
+#: What a kernel makes ready at every attach, and nobody here fills.
+FEW_FLOWS = {"flows": 4096}
 CONFIG: Mapping[str, Any] = {
     "version": 1,
     "cid_configs": [{"id": 0, "server_id_length": 4, "nonce_length": 4}],
     "forwarding": {"mode": "ipip", "source_v4": "10.1.0.1"},
+    "limits": FEW_FLOWS,
     "pools": [{"name": "web", "servers": [
         {"name": "web-1", "address": "10.2.1.2",
          "server_ids": [{"config": 0, "id": "01020304"}]}]}],

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hwtests.attach.rig import IFACE, PEER, PINS, Rig, code, map_ids, tier_row
+from hwtests.attach.rig import FEW_FLOWS, IFACE, PEER, PINS, Rig, code, map_ids, tier_row
 from hwtests.lab import tcx
 from hwtests.lab.bed import attach_xdp, pass_object
 
@@ -69,7 +69,7 @@ def test_older_program_is_replaced_on_its_maps(rig: Rig) -> None:
 
 
 def test_older_program_with_too_small_maps_gets_new_ones(rig: Rig) -> None:
-    rig.attach("-c", rig.config(limits={"servers": 2}))
+    rig.attach("-c", rig.config(limits={**FEW_FLOWS, "servers": 2}))
     maps = map_ids(rig)
     mark = next(pin for pin in rig.pins() if "/driver/build-" in pin)
     rig.sh("mv", mark, f"{PINS}/{IFACE}/driver/build-0")
@@ -92,7 +92,7 @@ def test_reload_makes_everything_new(rig: Rig) -> None:
 
 
 def test_file_that_outgrows_the_maps(rig: Rig) -> None:
-    rig.attach("-c", rig.config(limits={"servers": 1}))
+    rig.attach("-c", rig.config(limits={**FEW_FLOWS, "servers": 1}))
     servers = [{"name": f"web-{k}", "address": f"10.2.1.{k}"} for k in range(2, 40)]
     more = rig.config(pools=[{"name": "web", "servers": servers}], cid_configs=[])
     document = rig.attach("-c", more, status=1)

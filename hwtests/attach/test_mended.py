@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hwtests.attach.rig import IFACE, PINS, Rig
+from hwtests.attach.rig import FEW_FLOWS, IFACE, PINS, Rig
 
 
 def _apply(rig: Rig, config: str) -> tuple[bool, int]:
@@ -41,7 +41,8 @@ def _spoil(rig: Rig, name: str, half: int) -> None:
 
 @pytest.mark.parametrize("name", ["sid_map", "row_map", "server_map", "address_map", "vip_map"])
 def test_what_somebody_wrote_is_mended(rig: Rig, name: str) -> None:
-    config = rig.config(fallback={"rows": 64}, limits={"servers": 3, "server_ids": 4, "vips": 3})
+    config = rig.config(fallback={"rows": 64},
+                        limits={**FEW_FLOWS, "servers": 3, "server_ids": 4, "vips": 3})
     rig.attach("-c", config)
     wanted = _halves(rig, name)[0]
     assert _apply(rig, config) == (False, 1)

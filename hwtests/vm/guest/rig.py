@@ -21,7 +21,7 @@ CONFIG: Mapping[str, Any] = {
     "cid_configs": [{"id": 0, "server_id_length": 4, "nonce_length": 6}],
     "forwarding": {"mode": "l2dsr"},
     "fallback": {"rows": 128},
-    "limits": {"servers": 64, "server_ids": 128, "vips": 8, "pools": 2},
+    "limits": {"servers": 64, "server_ids": 128, "vips": 8, "pools": 2, "flows": 4096},
     "pools": [{"name": "web", "servers": [
         {"name": "web-1", "address": SERVER, "server_ids": [{"config": 0, "id": "01020304"}]}]}],
     "vips": [{"name": "www", "address": "203.0.113.80", "port": 4433, "pool": "web"}],

@@ -142,7 +142,7 @@ def test_reload_with_other_limits(loader: Loader, device: Device) -> None:
 
     loader.attach("n0", "-t", "offload")
     small = entries()
-    loader.write(limits={"servers": 128, "server_ids": 128, "vips": 8, "pools": 2})
+    loader.write(limits={**CONFIG["limits"], "servers": 128})
     loader.attach("n0", "-t", "offload", "--reload")
     assert entries()["server_map"] > small["server_map"]
 

@@ -83,7 +83,8 @@ class Bench:
             "forwarding": {"mode": "ipip", "source_v4": "10.1.0.1"},
             "rotation": {"min_quiet": quiet},
             "fallback": {"rows": 256},
-            "limits": {"servers": 7, "server_ids": 16, "vips": 4, "pools": 2, "known_cids": room},
+            "limits": {"servers": 7, "server_ids": 16, "vips": 4, "pools": 2, "known_cids": room,
+                       "flows": 4096},
             "pools": [{"name": "web", "servers": [
                 {"name": f"web-{number}", "address": f"10.1.0.{number + 1}",
                  "server_ids": [{"config": config["id"], "id": f"000{number}"}

@@ -28,7 +28,7 @@ CONFIG = {
 }
 SERVER = struct.pack("<I", 1)  #: the file's only one, by its index
 #: What the maps are made for, so that they are small.
-SMALL = {"servers": 7, "server_ids": 16, "vips": 4, "pools": 2}
+SMALL = {"servers": 7, "server_ids": 16, "vips": 4, "pools": 2, "flows": 4096}
 
 
 @pytest.fixture
