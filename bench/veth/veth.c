@@ -10,8 +10,7 @@
 
 #include "veth/street.h"
 
-/* A process has a tenth of the frames, and before them two laps for what it has to learn of each flow. */
-#define PROCESS_SHARE 10
+#define PROCESS_SHARE 10 /* a process has a tenth of the frames */
 
 /* Frames that came back, as they were to come. */
 static int check_walk(const struct veth_case *what, const struct walk *found, struct reason *reason)
@@ -60,15 +59,27 @@ static int walk_once(const struct street *street, const struct place *place, uin
 				walk(street, place->what->cores, frames, found);
 }
 
+/*
+ * Before the figures: a lap at least, so that no frame and no entry is touched for the first time among them. A
+ * process has two, for what it has to learn of each flow.
+ */
+static uint32_t frames_before(const struct veth *veth, const struct place *place)
+{
+	uint32_t lap = place->what->connections, tenth = veth->frames / 10 + 1;
+
+	if (place->process)
+		return 2 * lap;
+	return lap > tenth ? lap : tenth;
+}
+
 /* Once to warm up, once for the figures. */
 static int walk_twice(const struct veth *veth, const struct street *street,
 		      const struct place *place, struct walk *found, struct reason *reason)
 {
 	const struct veth_case *what = place->what;
 	uint32_t frames = place->process ? veth->frames / PROCESS_SHARE + 1 : veth->frames;
-	uint32_t first = place->process ? 2 * what->connections : veth->frames / 10 + 1;
 	struct bed_counts before = {};
-	int error = walk_once(street, place, first, found);
+	int error = walk_once(street, place, frames_before(veth, place), found);
 
 	if (!error && place->bed)
 		error = bed_counts(place->bed, &before);
