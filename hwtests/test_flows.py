@@ -215,6 +215,18 @@ def test_what_goes_on_does_not_expire(pair: Pair) -> None:
     pair.agree()
 
 
+def test_a_flow_whose_slot_is_gone_has_one_again(pair: Pair) -> None:
+    """Another CPU may have taken it. What is added then is there already, and found again."""
+    home = pair.server(frame(initial(cid(1), b"scid-1")), "hash_reserved_config")
+    pair.apply(without(home))
+    for key, value in pair.tier.program.items("flow_recent_map").items():
+        pair.tier.program.update("flow_recent_map", key, bytes(len(value)))
+    assert pair.server(frame(initial(cid(1), b"scid-1")), "flow") == home
+    pair.apply(without(home), budget=1)
+    assert pair.server(frame(initial(cid(1), b"scid-1")), "flow") == home
+    pair.agree()
+
+
 def test_budget_share_and_room(pair: Pair) -> None:
     pair(frame(short(cid(0))))
     pair.apply(budget=20, share=10)

@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "lb/flow.h"
+#include "setting.h"
 
 static int read_setting(const struct map_set *set, struct lb_setting *setting)
 {
@@ -156,8 +157,7 @@ void flow_table_carry(const struct map_set *from, const struct map_set *to)
 		return;
 	if (!is_one(from->conn_track, to->conn_track))
 		copy(from, to);
-	if (is_one(from->flow_recent, to->flow_recent) && before.flow_mask == now.flow_mask &&
-	    before.recent_shift == now.recent_shift && before.recent_life >= now.recent_life)
+	if (is_one(from->flow_recent, to->flow_recent) && setting_keeps_recent(&before, &now))
 		count_since(to, before.recent_since);
 	else
 		count_since(to, (uint32_t)jiffies);

@@ -32,13 +32,21 @@ static uint32_t ticks(uint32_t seconds)
 	return (uint32_t)clock_ticks(seconds);
 }
 
+bool setting_keeps_recent(const struct lb_setting *before, const struct lb_setting *now)
+{
+	/* A time that has grown is longer than what was written; with a shorter life what was written is beyond it. */
+	return before->flow_mask == now->flow_mask && before->recent_shift == now->recent_shift &&
+	       before->recent_life == now->recent_life &&
+	       before->handshake_ticks >= now->handshake_ticks &&
+	       before->established_ticks >= now->established_ticks;
+}
+
 /* Since when flow_recent_map tells of every flow. */
 static uint32_t recent_since(const struct lb_setting *setting, const struct lb_setting *before)
 {
 	uint64_t now = 0;
 
-	if (before && before->recent_shift == setting->recent_shift &&
-	    before->flow_mask == setting->flow_mask && before->recent_life >= setting->recent_life)
+	if (before && setting_keeps_recent(before, setting))
 		return before->recent_since;
 	clock_jiffies(&now);
 	return (uint32_t)now - (before ? 0 : (setting->recent_life + 2) << setting->recent_shift);

@@ -9,9 +9,12 @@
 
 /*
  * sizes: of the maps. before: what packets go by now, NULL: no packet has been there yet, so that nothing is
- * remembered. Where its times had another unit, flow_recent_map is not asked until they are over.
+ * remembered. Where its times had other units or lengths, flow_recent_map is not asked until they are over.
  */
 struct lb_setting setting_of(const struct plan *plan, const struct plan_sizes *sizes, uint32_t half,
 			     const struct lb_setting *before);
+
+/* Whether flow_recent_map, written by what `before` says, tells of every flow by what `now` says. */
+bool setting_keeps_recent(const struct lb_setting *before, const struct lb_setting *now);
 
 #endif

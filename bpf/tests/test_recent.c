@@ -128,6 +128,26 @@ static void what_is_over_makes_room(void **state)
 	free(map.lines);
 }
 
+/* It was full once: when half have gone, and the others go on, it is as if they had been alone. */
+static void a_full_moment_is_forgotten(void **state)
+{
+	struct map map = map_make(1 << 16);
+	__u64 *flows = calloc(1 << 16, sizeof(*flows));
+	const __u32 go_on = 1 << 15, all = 15 << 12;
+
+	(void)state;
+	assert_non_null(flows);
+	for (__u32 i = 0; i < all; i++)
+		meet(&map, flows[i] = draw(), 100 + (i < go_on ? 20 : 1), 100);
+	assert_in_range(asked_for(&map, 10000, 100), 1000, 4200);
+	for (__u32 now = 101; now < 101 + 2 * LIFE; now++)
+		for (__u32 i = 0; i < go_on; i++)
+			meet(&map, flows[i], now + 20, now);
+	assert_in_range(asked_for(&map, 10000, 100 + 2 * LIFE), 1, 250);
+	free(flows);
+	free(map.lines);
+}
+
 /* A flow that is met again and again has one slot, and the later time stays. */
 static void a_flow_has_one_slot(void **state)
 {
@@ -160,6 +180,7 @@ int main(void)
 		cmocka_unit_test(a_flow_is_never_missed),
 		cmocka_unit_test(strangers_are_rarely_asked_for),
 		cmocka_unit_test(what_is_over_makes_room),
+		cmocka_unit_test(a_full_moment_is_forgotten),
 		cmocka_unit_test(a_flow_has_one_slot),
 	};
 

@@ -3,12 +3,13 @@
  * flow_recent_map: whether conn_track may know a flow, told by sixteen bits of it, so that a flood of new flows
  * costs no look-up each.
  *
- * A flow of any hash has one line and, in it, two words of four slots; its slot is in the word that had more room
- * when it came. A slot has a tag, eight bits of the hash, and until when the flow is not expired. Where both words
- * are full a slot becomes everybody's: as long as it lasts, whoever has one of the words may be known. So no flow is
- * missed, and of those that nobody knows one in sixty is asked for when conn_track is half full, one in three when
- * it is full. Words are read whole and their slots compared in one go; slots are written one at a time, for other
- * CPUs write their neighbours.
+ * A flow of any hash has one line and, in it, two words of four slots (of one flow in eight they are the same word);
+ * its slot is in the word that had more room when it came. A slot has a tag, eight bits of the hash, and until when
+ * the flow is not expired. Where both words are full a slot becomes everybody's: as long as it lasts, whoever has that
+ * word may be known. So no flow is missed, and of those that nobody knows one in fifty is asked for when conn_track is
+ * half full, one in three when it is full; of short headers twice as many, for they are looked for by their DCID too.
+ * Words are read whole and their slots compared in one go; slots are written one at a time, for other CPUs write their
+ * neighbours.
  */
 #ifndef LB_RECENT_H
 #define LB_RECENT_H
@@ -30,8 +31,8 @@
 #define LB_RECENT_TAG(hash)	    ((((__u32)((hash) >> 32) & 0xff) * 254 >> 8) + 1)
 
 /*
- * What the map says of a time. An octet comes round: what is long over seems to last for a while again, which
- * costs a look-up and nothing else.
+ * What the map says of a time. An octet comes round: what is long over seems to last for a while again, and to take
+ * room; that costs look-ups and nothing else.
  */
 static LB_INLINE __u32 lb_recent_time(const struct lb_setting *setting, __u32 ticks)
 {
@@ -126,10 +127,16 @@ static LB_INLINE __u32 lb_recent_prolonged(__u32 slot, __u32 wanted, __u32 time)
 	return ((until - time) & 0xff) > ((wanted - time) & 0xff) ? until : wanted;
 }
 
+/* YES where the tag is this one. */
+static LB_INLINE __u64 lb_recent_tagged(__u64 word, __u32 tag)
+{
+	return ~lb_recent_differs(word, tag * LB_RECENT_ALL) & LB_RECENT_YES;
+}
+
 /*
- * A flow has been met and shall last until `wanted`, as lb_recent_time() has it: in the slot that is there for it,
- * its own or everybody's; else in one that is free; else one becomes everybody's. Two CPUs may cross here:
- * lb_flow_add() heals that.
+ * A flow has been met and shall last until `wanted`, as lb_recent_time() has it: in its own slot; else in one that is
+ * free; else in everybody's, and if there is none one becomes it. In that order, for what is everybody's shall not
+ * outlast the need for it. Two CPUs may take the same slot: lb_flow_add() heals that.
  */
 static LB_INLINE void lb_recent_write(struct lb_recent *line, __u64 hash, __u32 wanted, __u32 time,
 				      __u32 life)
@@ -138,23 +145,25 @@ static LB_INLINE void lb_recent_write(struct lb_recent *line, __u64 hash, __u32 
 	__u64 second = line->words[LB_RECENT_SECOND(hash)];
 	__u64 free_first = lb_recent_free(first, time, life);
 	__u64 free_second = lb_recent_free(second, time, life);
-	__u64 tags = LB_RECENT_TAG(hash) * LB_RECENT_ALL;
-	__u64 in_first = ~lb_recent_others(first, tags) & LB_RECENT_YES & ~free_first;
-	__u64 in_second = ~lb_recent_others(second, tags) & LB_RECENT_YES & ~free_second;
 	__u32 tag = LB_RECENT_TAG(hash);
+	__u64 in_first = lb_recent_tagged(first, tag) & ~free_first;
+	__u64 in_second = lb_recent_tagged(second, tag) & ~free_second;
 	lb_recent_slot *slot;
 
 	if (in_first | in_second) {
 		slot = lb_recent_at(line, hash, in_first, in_second);
-		tag = *slot & 0xff;
 		wanted = lb_recent_prolonged(*slot, wanted, time);
 	} else if (free_first | free_second) {
 		if (lb_recent_many(free_first) < lb_recent_many(free_second))
 			free_first = 0;
 		slot = lb_recent_at(line, hash, free_first, free_second);
 	} else {
-		slot = lb_recent_at(line, hash, LB_RECENT_YES, 0);
 		tag = LB_RECENT_ANY;
+		in_first = lb_recent_tagged(first, tag);
+		in_second = lb_recent_tagged(second, tag);
+		if (!(in_first | in_second))
+			in_first = LB_RECENT_YES;
+		slot = lb_recent_at(line, hash, in_first, in_second);
 		wanted = lb_recent_prolonged(*slot, wanted, time);
 	}
 	*slot = (__u16)(wanted << 8 | tag);

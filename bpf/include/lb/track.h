@@ -225,9 +225,9 @@ static LB_INLINE void lb_flow_write(struct lb_flow *flow, const struct lb_flow *
 }
 
 /*
- * Adds what has been afforded. Where it is there already and has not expired, another CPU was faster, or two
- * crossed in lb_recent_write(): that one counts. Returns the flow's server. of: with LB_TRACK_ADD() for a
- * kind; how: LB_TRACK_HOW(); hash: of the 4-tuple.
+ * Adds what has been afforded. Where it is there already and has not expired, another CPU was faster, or two took
+ * the same slot in lb_recent_write(): that one counts, and has a slot again. Returns the flow's server. of: with
+ * LB_TRACK_ADD() for a kind; how: LB_TRACK_HOW(); hash: of the 4-tuple.
  */
 __noinline __u32 lb_flow_add(struct xdp_md *ctx, __u32 at, __u32 of, __u32 how, __u64 hash)
 {
@@ -256,8 +256,10 @@ __noinline __u32 lb_flow_add(struct xdp_md *ctx, __u32 at, __u32 of, __u32 how, 
 		old = bpf_map_lookup_elem(&conn_track, &track.query.key);
 		counter = LB_FLOW_COUNT_full;
 		if (old) {
-			if (!lb_flow_expired(old, track.setting, track.now))
+			if (!lb_flow_expired(old, track.setting, track.now)) {
+				lb_flow_touch(old, &track, hash);
 				return old->server;
+			}
 			lb_flow_write(old, &fresh);
 			counter = LB_FLOW_COUNT_expired;
 		}
