@@ -13,6 +13,7 @@ from scapy.layers.l2 import Ether  # type: ignore[import]
 
 from hwtests.lab import Bed, Host, Loader, Process, Wire
 from hwtests.lab.bed import client4
+from hwtests.lab.loader import FEW_FLOWS
 from hwtests.lab.waiting import Deadline, Tail, wait_readable
 
 
@@ -85,7 +86,7 @@ def base_config(bed: Bed, tier: str = "generic") -> dict[str, Any]:
         "cid_configs": [{"id": 0, "server_id_length": 1, "nonce_length": 6}],
         "forwarding": {"mode": "ipip"},
         "fallback": {"rows": 256},
-        "limits": {"flows": 4096},
+        "limits": dict(FEW_FLOWS),
         "pools": [{"name": "web", "servers": [
             {"name": host.name, "address": host.address4,
              "server_ids": [{"config": 0, "id": f"{host.index:02x}"}]} for host in bed.servers]}],

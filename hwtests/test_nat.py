@@ -23,6 +23,7 @@ from scapy.packet import Packet, Raw  # type: ignore[import]
 from hwtests.conftest import HOST_TIERS, HostTier
 from hwtests.lab import Bed, Family, Host, Loader, Wire
 from hwtests.lab.bed import FAMILIES, NAT_PORT, client4, client6
+from hwtests.lab.loader import FEW_FLOWS
 from hwtests.lab.waiting import Deadline
 from hwtests.oracle import Model
 from hwtests.oracle.corpus import cid, long, short
@@ -77,7 +78,7 @@ def make_config(bed: Bed) -> dict[str, Any]:
         "cid_configs": [{"id": 0, "server_id_length": 1, "nonce_length": 4, "pool": f"p{family}"}
                         for family in FAMILIES],
         "forwarding": {"mode": "nat"},
-        "limits": {"flows": 4096},
+        "limits": dict(FEW_FLOWS),
         "pools": [{"name": f"p{family}", "servers": [
             {"name": f"{host.name}-{family}", "address": host.address(family),
              "server_ids": [{"config": 0, "id": f"{host.index:02x}"}],

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Iterator, Mapping
 
 from hwtests.lab import Bed, Loader, Node, tcx
+from hwtests.lab.loader import FEW_FLOWS
 
 PINS = "/sys/fs/bpf/shunt/abi1"
 #: An interface of the balancer's node that nothing else uses; its other end is PEER.
 IFACE, PEER = "x0", "x1"
 
-#: What a kernel makes ready at every attach, and nobody here fills.
-FEW_FLOWS = {"flows": 4096}
 CONFIG: Mapping[str, Any] = {
     "version": 1,
     "cid_configs": [{"id": 0, "server_id_length": 4, "nonce_length": 4}],

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from hwtests.attach.rig import FEW_FLOWS, IFACE, PEER, PINS, Rig, code, map_ids, tier_row
+from hwtests.attach.rig import IFACE, PEER, PINS, Rig, code, map_ids, tier_row
 from hwtests.lab import tcx
 from hwtests.lab.bed import attach_xdp, pass_object
+from hwtests.lab.loader import FEW_FLOWS
 
 
 def test_second_attach_adopts(rig: Rig) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from hwtests.attach.rig import FEW_FLOWS, IFACE, PINS, Rig
+from hwtests.attach.rig import IFACE, PINS, Rig
+from hwtests.lab.loader import FEW_FLOWS
 
 
 def _apply(rig: Rig, config: str) -> tuple[bool, int]:

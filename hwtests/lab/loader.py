@@ -14,6 +14,9 @@ from .errors import LabError
 from .netns import Node
 from .process import Process
 
+#: For a file's limits: the kernel makes each entry ready at every attach, and few tests fill any.
+FEW_FLOWS = {"flows": 4096}
+
 
 class Loader:
     """Calls the loader as an operator would: ``loader("attach", "lb0")``; on the bed's balancer or
